@@ -1,0 +1,29 @@
+/** Tests run from the TypeScript sources, transpiled file by file; types are checked by `npm run build`. */
+const swc = ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs', ignoreDynamic: true } }]
+const project = (displayName, testMatch, more = {}) => ({
+  displayName,
+  rootDir: __dirname,
+  testMatch: testMatch.map((m) => `<rootDir>/${m}`),
+  testEnvironment: 'node',
+  transform: { '\\.tsx?$': swc },
+  moduleNameMapper: {
+    '^@tcmu/host/(handler|scsi|testing)$': '<rootDir>/packages/host/src/$1/index.ts',
+    '^@tcmu/host$': '<rootDir>/packages/host/src/index.ts',
+    '^@tcmu/native$': '<rootDir>/native/index.ts',
+    '^@tcmu/(iscsi|handler-[a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
+  },
+  modulePathIgnorePatterns: ['<rootDir>/.*/dist/'],
+  ...more,
+})
+
+module.exports = {
+  projects: [
+    project('unit', ['packages/*/src/**/*.test.ts', 'test/*.test.ts']),
+    project('scsi', ['test/scsi/**/*.test.ts']),
+    project('abi', ['test/abi/**/*.test.ts']),
+    project('plugins', ['test/plugins/**/*.test.ts']),
+    project('native', ['test/native/**/*.test.ts']),
+    project('fuzz', ['test/fuzz/**/*.test.ts']),
+    project('iscsi', ['test/iscsi/**/*.test.ts']),
+  ],
+}

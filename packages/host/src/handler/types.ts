@@ -1,0 +1,151 @@
+import type { Segments } from '../wire'
+import type { BlockIo, BlockRange, CommandRow, Provisioning, Result, Status, Task } from '../scsi'
+
+type Maybe<T> = T | Promise<T>
+/** Nothing counts as `Status.OK`. */
+export type Answer = void | Status | Promise<void | Status>
+
+/** A file or block device, opened by the host for a handler; what it moves never passes through JavaScript. */
+export interface IoFile {
+  readonly path: string
+  /** Bytes, as of `open`, `truncate` or `refresh`. */
+  readonly size: number
+  readonly readOnly: boolean
+  readonly blockDevice: boolean
+  /** Bytes: the file system's or device's block; discards smaller than this may do nothing. */
+  readonly granularity: number
+  /** Whether the medium seeks; undefined when unknown. */
+  readonly rotational: boolean | undefined
+  /** Fill `data` from `offset`; what lies beyond the end of the file reads as zeroes. Errors reject with an errno `code`. */
+  readv(data: Segments, offset: number): Result
+  /** Write all of `data` at `offset`. With `sync`, on the medium when it settles (RWF_DSYNC). */
+  writev(data: Segments, offset: number, sync?: boolean): Result
+  /** fdatasync, or fsync when the size changed. */
+  sync(): Result
+  /** Give back the storage of a range; it reads as zeroes. NOT_HANDLED when the file system cannot. */
+  punch(offset: number, length: number): Result
+  /** Make a range read as zeroes, keeping storage when `allocate`. NOT_HANDLED when the file system cannot. */
+  zero(offset: number, length: number, allocate?: boolean): Result
+  /** Reserve storage. NOT_HANDLED when the file system cannot. */
+  allocate(offset: number, length: number): Result
+  /** Which parts of a range have storage (SEEK_DATA and SEEK_HOLE). */
+  provisioning(offset: number, length: number): Promise<readonly Provisioning[]>
+  truncate(size: number): Promise<void>
+  /** Read the size anew. */
+  refresh(): Promise<number>
+  /** Waits for what is under way. */
+  close(): Promise<void>
+}
+
+export interface OpenFile {
+  readonly readOnly?: boolean
+  /** Make it when it is not there; never truncates. */
+  readonly create?: boolean
+  /** Size of a file made by `create`, sparse. */
+  readonly size?: number
+  /** Refuse a second opener: an exclusive advisory lock (open file description lock). Default true. */
+  readonly lock?: boolean
+}
+
+export interface HandlerIo {
+  /** Rejects with an error whose `code` is an errno name, and whose message names the path. */
+  open(path: string, options?: OpenFile): Promise<IoFile>
+}
+
+/** Structured log, one line a call; `device` and `handler` are added. */
+export interface HandlerLog {
+  error(message: string, facts?: object): void
+  warn(message: string, facts?: object): void
+  info(message: string, facts?: object): void
+  debug(message: string, facts?: object): void
+}
+
+/** What a device may say of itself when it opens. Blocks are logical blocks. */
+export interface DeviceProperties {
+  readOnly?: boolean
+  /** Writes are acknowledged before they are on the medium, until `flush`. Default: whether the handler has `flush`. */
+  writeCache?: boolean
+  solidState?: boolean
+  /** log2 of logical blocks per physical block. */
+  physicalExponent?: number
+  /** Unmapped blocks read as zeroes. Default false. */
+  unmappedReadsZero?: boolean
+  maxTransferBlocks?: number
+  optimalTransferBlocks?: number
+  unmapGranularityBlocks?: number
+  maxUnmapBlocks?: number
+  vendor?: string
+  product?: string
+  revision?: string
+}
+
+/** The device as its handler sees it. It cannot reach the ring, the portal, or other devices. */
+export interface DeviceInfo<O = unknown> {
+  readonly name: string
+  readonly subtype: string
+  /** The cfgstring after `subtype/`, as the administrator wrote it. */
+  readonly config: string
+  /** Structured options, checked against the manifest's schema; undefined when there are none. */
+  readonly options: O | undefined
+  /** Size the administrator asked for; 0 when the handler is to say. */
+  readonly sizeBytes: number
+  readonly blockSize: number
+  readonly log: HandlerLog
+  readonly io: HandlerIo
+  /** Say what this device is like; only while `open` runs. */
+  declare(properties: DeviceProperties): void
+  /** The backend has another size: initiators are told. */
+  resized(sizeBytes: number): void
+  report(event: 'connection-lost' | 'lock-lost'): void
+}
+
+export type Change =
+  | { readonly kind: 'size'; readonly sizeBytes: number }
+  | { readonly kind: 'config'; readonly config: string }
+  | { readonly kind: 'writeCache'; readonly on: boolean }
+
+interface Common<S> {
+  /** As in the manifest: `[A-Za-z0-9_]+`. */
+  readonly subtype: string
+  /** One sentence for people. */
+  readonly summary?: string
+  /** True, or a sentence that says what is wrong. Must not change anything. */
+  checkConfig?(config: string, options: unknown): Maybe<true | string>
+  /** Open the backend. What it returns is the first argument of everything else. Throw to refuse. */
+  open(dev: DeviceInfo): Maybe<S>
+  close?(state: S): Maybe<void>
+  reconfigure?(state: S, change: Change): Answer
+  /**
+   * See every command first. Return a status, or `Status.NOT_HANDLED` (now, not by promise) to pass it on: to the
+   * generic SCSI layer on a blocks handler, to INVALID COMMAND OPERATION CODE on a commands handler.
+   */
+  handleCmd?(state: S, task: Task): Result
+}
+
+/** A handler that moves blocks; the host speaks SCSI for it. Optional callbacks may answer `Status.NOT_HANDLED`. */
+export interface BlocksHandler<S = any> extends Common<S> { // eslint-disable-line @typescript-eslint/no-explicit-any
+  read(state: S, io: BlockIo): Answer
+  write(state: S, io: BlockIo): Answer
+  /** Everything acknowledged before is on the medium when this settles. Left out: writes are durable at once. */
+  flush?(state: S): Answer
+  unmap?(state: S, range: BlockRange): Answer
+  /** `io.data` is one block, to be repeated over the range. */
+  writeSame?(state: S, io: BlockIo): Answer
+  /** `io.data` is what must be there, then what is to be written; atomic. Return MISCOMPARE when it differs. */
+  compareAndWrite?(state: S, io: BlockIo): Answer
+  provisioning?(state: S, range: BlockRange): Maybe<readonly Provisioning[]>
+  /** `'native'`: `write` honours `io.fua`. `'emulate'` (default): the host calls `flush` after it. */
+  readonly fua?: 'native' | 'emulate'
+}
+
+/** A handler that owns the whole command set of its device. */
+export interface CommandsHandler<S = any> extends Common<S> { // eslint-disable-line @typescript-eslint/no-explicit-any
+  handleCmd(state: S, task: Task): Result
+  /** Rows for REPORT SUPPORTED OPERATION CODES and for transfer lengths; see `commandTable`. */
+  readonly commands?: readonly CommandRow[]
+  /** SPC-4 peripheral device type. Default 0. */
+  readonly deviceType?: number
+}
+
+export type Handler = BlocksHandler | CommandsHandler
+export const isBlocks = (h: Handler): h is BlocksHandler => 'read' in h && 'write' in h

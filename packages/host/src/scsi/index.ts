@@ -1,0 +1,6 @@
+export * from './status'
+export * from './sense'
+export * from './task'
+export * from './lun'
+export * from './command-table'
+export * from '../wire'

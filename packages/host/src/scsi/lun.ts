@@ -1,0 +1,154 @@
+import type { Segments } from '../wire'
+import type { CommandRow, CommandTable } from './command-table'
+import type { Status } from './status'
+import type { Task } from './task'
+
+/** What a callback gives back: a status, now or later. */
+export type Result = Status | Promise<Status>
+
+/** One I_T nexus (SAM-5 4.7) as a front end knows it; identity is by object. */
+export interface Nexus {
+  /** For people and logs, e.g. `iqn.1993-08.org.debian:01:abc,i,0x00023d000000`. */
+  readonly name: string
+}
+
+/** A range of the medium and the memory it is read into or written from. */
+export interface BlockIo {
+  /** `data.length` is `length`, but for `writeSame` (one block) and `compareAndWrite` (twice: compare, then write). */
+  readonly data: Segments
+  /** Bytes on the medium, multiples of the block size. */
+  readonly offset: number
+  readonly length: number
+  /** FORCE UNIT ACCESS: on the medium before the callback settles. Set only for handlers that declare `fua`. */
+  readonly fua: boolean
+  readonly signal: AbortSignal
+}
+
+/** A range of the medium, in bytes. */
+export interface BlockRange {
+  readonly offset: number
+  readonly length: number
+  readonly signal: AbortSignal
+}
+
+/** What a stretch of the medium is: mapped and readable, or without storage (reads as zeroes when `zero`). */
+export interface Provisioning {
+  readonly offset: number
+  readonly length: number
+  readonly state: 'mapped' | 'deallocated' | 'anchored'
+}
+
+/** How an optional operation is done: not at all, by the host out of others, or by the handler. */
+export type Ability = 'none' | 'emulate' | 'native'
+export interface Abilities {
+  readonly flush: Ability
+  readonly fua: Ability
+  readonly unmap: Ability
+  readonly writeSame: Ability
+  readonly compareAndWrite: Ability
+  readonly provisioning: Ability
+}
+export type AbilityName = keyof Abilities
+
+/** The medium behind a LUN. Optional members are absent when the handler lacks them; any may answer NOT_HANDLED. */
+export interface BlockOps {
+  read(io: BlockIo): Result
+  write(io: BlockIo): Result
+  flush?(signal: AbortSignal): Result
+  unmap?(range: BlockRange): Result
+  writeSame?(io: BlockIo): Result
+  compareAndWrite?(io: BlockIo): Result
+  provisioning?(range: BlockRange): readonly Provisioning[] | Promise<readonly Provisioning[]>
+}
+
+/** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */
+export interface Limits {
+  readonly maxTransfer: number
+  readonly optimalTransfer: number
+  readonly optimalTransferGranularity: number
+  readonly maxUnmap: number
+  readonly maxUnmapDescriptors: number
+  readonly unmapGranularity: number
+  readonly unmapAlignment: number
+  readonly maxWriteSame: number
+  readonly maxCompareAndWrite: number
+}
+
+/** Who a LUN says it is (SPC-4 6.6, 7.8). */
+export interface Identity {
+  readonly vendor: string
+  readonly product: string
+  readonly revision: string
+  /** VPD 80h; the NAA designator of VPD 83h is derived from it as the kernel does. */
+  readonly serial: string
+}
+
+/** Changeable state behind the mode pages, one per LUN. */
+export interface ModeState {
+  /** Control page D_SENSE: descriptor format sense data. */
+  dSense: boolean
+  /** Control page SWP: software write protect. */
+  swp: boolean
+}
+
+/** What SCSI commands may ask of their logical unit. */
+export interface Lun {
+  readonly name: string
+  /** SPC-4 peripheral device type; 0 is a direct access block device. */
+  readonly deviceType: number
+  readonly blockSize: number
+  /** Number of logical blocks; offsets in bytes are safe integers. */
+  readonly blocks: number
+  /** log2 of logical blocks per physical block. */
+  readonly physicalExponent: number
+  readonly readOnly: boolean
+  /** Volatile write cache (WCE): a write may be acknowledged before it is on the medium. */
+  readonly writeCache: boolean
+  /** SBC-3 6.6.2 nominal rotation rate: 0 not reported, 1 non-rotating. */
+  readonly rotationRate: number
+  /** Unmapped blocks read as zeroes (LBPRZ). */
+  readonly unmappedReadsZero: boolean
+  readonly identity: Identity
+  readonly limits: Limits
+  readonly abilities: Abilities
+  readonly modes: ModeState
+  readonly ops: BlockOps
+  readonly commands: CommandTable
+  /** START STOP UNIT with START=0 happened. */
+  stopped: boolean
+  /** Change WCE; resolves to NOT_HANDLED when the handler cannot. */
+  setWriteCache(on: boolean): Result
+  /** Queue a unit attention for every nexus but `except`. */
+  attention(status: Status, except?: Nexus): void
+}
+
+/** Order in which the links of a device's answer chain are asked; the lowest first. */
+export const stage = { attention: -200, reservation: -150, format: -100, owner: 0, generic: 100 } as const
+
+/** What a front end adds to a logical unit: commands of its own and a place in the answer chain. */
+export interface LunExtension {
+  readonly name: string
+  readonly rows?: readonly CommandRow[]
+  readonly stage?: number
+  /** Answer the task, or pass it on with undefined. Called with `task.row` set when there is one. */
+  readonly answer?: (task: Task) => Result | undefined
+}
+
+/** How a front end uses a logical unit. */
+export interface LogicalUnit extends Lun {
+  /**
+   * Bytes the CDB in `task` asks to move, at most `task.expected`, 0 for commands that are not supported or whose
+   * transfer is too long. A front end provides that much in `task.data` before `execute`.
+   */
+  transferOf(task: Task): number
+  /** The one door in. `task.finish()` is called once, possibly before this returns. */
+  execute(task: Task): void
+  /** Before the first command only. */
+  extend(part: LunExtension): void
+  join(nexus: Nexus): void
+  leave(nexus: Nexus): void
+  /** Queue a unit attention for one nexus. */
+  attend(nexus: Nexus, status: Status): void
+  /** Abort the live tasks that `which` picks; resolves when each of them has been finished. */
+  abort(which: (task: Task) => boolean): Promise<number>
+}

@@ -1,0 +1,117 @@
+import { noData, type Segments } from '../wire'
+import { sam, Status } from './status'
+import { type SenseDetail } from './sense'
+import type { BlockIo, Nexus } from './lun'
+import type { CommandRow } from './command-table'
+
+/** Which way the initiator says that data moves; the kernel ring does not tell. */
+export const Direction = { NONE: 0, IN: 1, OUT: 2, UNKNOWN: 3 } as const
+export type Direction = (typeof Direction)[keyof typeof Direction]
+
+/** Longest CDB (variable length CDBs, SPC-4 4.2.3: 8 + 252). */
+export const MAX_CDB = 260
+/** Room for sense data: what a TCMU response holds. */
+export const MAX_SENSE = 96
+
+/**
+ * One command, whoever asks: a front end fills in the first part, the device the result, and `finish` tells the front
+ * end to take it. Front ends extend and pool it; it is also the `io` that block callbacks see.
+ */
+export abstract class Task implements BlockIo {
+  /** `cdbLength` valid bytes, the rest zero. */
+  readonly cdb = new Uint8Array(MAX_CDB)
+  cdbLength = 0
+  direction: Direction = Direction.UNKNOWN
+  /** Data-Out already there, or room for Data-In: at most `expected` bytes. */
+  data: Segments = noData
+  /** Expected data transfer length (SAM-5 EDTL) in bytes; may exceed `data.length` when the CDB asks for less. */
+  expected = 0
+  abstract nexus: Nexus
+
+  /** Set by the device: the row that answers, and for block commands what the CDB addresses. */
+  row: CommandRow | undefined = undefined
+  lba = 0
+  blocks = 0
+  /** Bytes on the medium. */
+  offset = 0
+  length = 0
+  fua = false
+
+  /** The result: SAM status, sense data, bytes of `data` that are Data-In, and what the CDB would have moved. */
+  status: number = sam.GOOD
+  readonly sense = new Uint8Array(MAX_SENSE)
+  senseLength = 0
+  dataInLength = 0
+  transferLength = 0
+  /** What a status that carries sense says beyond its code; reset by `begin`. */
+  detail: SenseDetail | undefined = undefined
+  /** Set when task management ended this command: its result goes to nobody (or as TASK ABORTED). */
+  aborted = false
+  private abortController: AbortController | undefined = undefined
+
+  /** The LUN calls this exactly once, when the result is complete and no I/O touches `data` any more. */
+  abstract finish(): void
+
+  /** Forget the last command. Front ends call it before they fill the task in. */
+  begin(): void {
+    if (this.cdbLength) this.cdb.fill(0, 0, this.cdbLength)
+    this.cdbLength = 0
+    this.direction = Direction.UNKNOWN
+    this.data = noData
+    this.expected = 0
+    this.row = undefined
+    this.lba = this.blocks = this.offset = this.length = 0
+    this.fua = false
+    this.status = sam.GOOD
+    this.senseLength = this.dataInLength = this.transferLength = 0
+    this.detail = undefined
+    this.aborted = false
+    this.abortController = undefined
+  }
+
+  /** Aborted when task management ends the command or it times out; made on first use. */
+  get signal(): AbortSignal {
+    this.abortController ??= new AbortController()
+    if (this.aborted) this.abortController.abort()
+    return this.abortController.signal
+  }
+
+  /** Task management: tell whoever works on it. The command is still finished, exactly once. */
+  abort(): void {
+    this.aborted = true
+    this.abortController?.abort()
+  }
+
+  /** Answer with `bytes`, cut to the CDB's allocation length and to what the initiator has room for (SPC-4 4.2.5.6). */
+  respond(bytes: Uint8Array, allocationLength: number): Status {
+    this.transferLength = Math.min(bytes.length, allocationLength)
+    this.dataInLength = this.data.set(bytes.length > allocationLength ? bytes.subarray(0, allocationLength) : bytes)
+    return Status.OK
+  }
+
+  /** A copy of the first `length` bytes of Data-Out, or of as many as the initiator sent. */
+  parameters(length: number): Uint8Array {
+    const b = new Uint8Array(Math.min(length, this.data.length))
+    this.data.copyTo(b)
+    this.transferLength = length
+    return b
+  }
+
+  /** INVALID FIELD IN CDB pointing at `byte` (and `bit`), SPC-4 4.5.2.4.2. */
+  invalidCdb(byte: number, bit = -1): Status {
+    this.detail = { field: { byte, bit, inCdb: true } }
+    return Status.INVALID_CDB
+  }
+
+  /** INVALID FIELD IN PARAMETER LIST pointing at `byte` (and `bit`) of the parameter list. */
+  invalidParameter(byte: number, bit = -1): Status {
+    this.detail = { field: { byte, bit, inCdb: false } }
+    return Status.INVALID_PARAM_LIST
+  }
+
+  /** Sense data of one's own making, for a command that returns `Status.PASSTHROUGH_ERR`. */
+  setSense(bytes: Uint8Array): void {
+    this.senseLength = Math.min(bytes.length, MAX_SENSE)
+    this.sense.set(bytes.subarray(0, this.senseLength))
+  }
+}

@@ -1,0 +1,64 @@
+import fc from 'fast-check'
+import { DataArea, Segments, SegmentsRevokedError } from '.'
+
+/** The same data twice: scattered over an area in pieces of the given sizes, and flat. */
+function scattered(sizes: number[]): { segments: Segments; flat: Uint8Array } {
+  const total = sizes.reduce((a, b) => a + b, 0)
+  const area = DataArea.allocate(total * 2 + sizes.length + 1)
+  const segments = new Segments().start(area)
+  let at = area.bytes.length
+  for (const size of sizes) segments.add((at -= size + 1), size)
+  const flat = Uint8Array.from({ length: total }, (_, i) => (i * 7 + 1) & 0xff)
+  segments.set(flat)
+  return { segments, flat }
+}
+
+const sizes = fc.array(fc.nat(9), { minLength: 0, maxLength: 8 })
+
+test('behaves like one piece, whatever the split', () => {
+  fc.assert(
+    fc.property(sizes, fc.nat(40), fc.nat(40), (split, a, b) => {
+      const { segments, flat } = scattered(split)
+      expect(segments.length).toBe(flat.length)
+      expect(Uint8Array.from(segments.toBuffer())).toEqual(flat)
+      const from = Math.min(a, flat.length)
+      const length = Math.min(b, flat.length - from)
+      const slice = segments.slice(from, length)
+      expect(Uint8Array.from(slice.toBuffer())).toEqual(flat.slice(from, from + length))
+      expect(Buffer.concat(slice.views())).toEqual(slice.toBuffer())
+      segments.zero(from, length)
+      flat.fill(0, from, from + length)
+      expect(segments.compare(flat)).toBe(-1)
+      if (length && from + length <= flat.length) {
+        slice.set(Uint8Array.of(9), length - 1)
+        expect(segments.compare(flat)).toBe(from + length - 1)
+      }
+    }),
+  )
+})
+
+test('set and copyTo stop at the shorter end', () => {
+  const { segments } = scattered([3, 2])
+  expect(segments.set(new Uint8Array(9), 4)).toBe(1)
+  expect(segments.set(new Uint8Array(9), 6)).toBe(0)
+  expect(segments.copyTo(new Uint8Array(4), 1)).toBe(3)
+  expect(segments.copyTo(new Uint8Array(9), 0, 3)).toBe(2)
+})
+
+test('ranges outside the area are refused', () => {
+  const s = new Segments().start(DataArea.allocate(8))
+  expect(() => s.add(4, 5)).toThrow('range 4+5 is outside a data area of 8 bytes')
+  expect(() => s.add(-1, 1)).toThrow(RangeError)
+  expect(() => s.add(Number.NaN, 1)).toThrow(RangeError)
+  expect(() => Segments.allocate(4).slice(2, 3)).toThrow('slice 2+3 of 4 bytes')
+})
+
+test('a revoked piece of data throws on every use, its slices too', () => {
+  const s = Segments.allocate(8)
+  const slice = s.slice(2, 4)
+  s.revoke()
+  for (const use of [() => s.set(new Uint8Array(1)), () => s.toBuffer(), () => slice.zero(), () => slice.views(), () => s.compare(new Uint8Array(1))]) {
+    expect(use).toThrow(SegmentsRevokedError)
+  }
+  expect(s.revoked && slice.revoked).toBe(true)
+})

@@ -1,0 +1,181 @@
+/**
+ * Memory that commands' data lies in: the TCMU data area of a device, or a buffer of the portal's pool. An I/O engine
+ * that wants to reach it registers it once and keeps its own index in `slot`.
+ */
+export class DataArea {
+  /** The engine that registered this area, and its index there; engines set both. */
+  owner: object | undefined = undefined
+  slot = -1
+  constructor(readonly bytes: Uint8Array) {}
+  static allocate(size: number): DataArea {
+    return new DataArea(new Uint8Array(size))
+  }
+}
+
+/** Thrown by every method of a `Segments` whose command was completed (DESIGN F2: its pages may be gone). */
+export class SegmentsRevokedError extends Error {
+  readonly code = 'E_SEGMENTS_REVOKED'
+  constructor() {
+    super('E_SEGMENTS_REVOKED: the data of a completed command was used; finish with io.data before the callback settles')
+  }
+}
+
+const none = new DataArea(new Uint8Array(0))
+
+/**
+ * The data of one command: byte ranges of one area, seen as one piece of `length` bytes. Reusable: a front end calls
+ * `start`, `add`..., hands it out, and `revoke`s it when the command completes.
+ */
+export class Segments {
+  area: DataArea = none
+  /** Ranges in use; `offsets[i]` and `lengths[i]` are bytes within `area`. For I/O engines. */
+  count = 0
+  offsets = new Float64Array(4)
+  lengths = new Float64Array(4)
+  /** Total bytes. */
+  length = 0
+  /** I/O operations under way on this memory; a command is not completed while it is not zero. Engines keep it. */
+  pins = 0
+  private live = true
+  private root: Segments = this
+
+  static of(bytes: Uint8Array): Segments {
+    const s = new Segments().start(new DataArea(bytes))
+    if (bytes.length) s.add(0, bytes.length)
+    return s
+  }
+
+  static allocate(size: number): Segments {
+    return Segments.of(new Uint8Array(size))
+  }
+
+  /** Begin anew over `area`, empty and live. */
+  start(area: DataArea): this {
+    this.area = area
+    this.count = 0
+    this.length = 0
+    this.live = true
+    this.root = this
+    return this
+  }
+
+  /** Append a range; throws a RangeError when it does not lie inside the area. */
+  add(offset: number, length: number): void {
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.area.bytes.length)) {
+      throw new RangeError(`range ${offset}+${length} is outside a data area of ${this.area.bytes.length} bytes`)
+    }
+    if (this.count === this.offsets.length) this.grow()
+    this.offsets[this.count] = offset
+    this.lengths[this.count++] = length
+    this.length += length
+  }
+
+  private grow(): void {
+    const double = (a: Float64Array): Float64Array<ArrayBuffer> => {
+      const b = new Float64Array(a.length * 2)
+      b.set(a)
+      return b
+    }
+    this.offsets = double(this.offsets)
+    this.lengths = double(this.lengths)
+  }
+
+  /** After this every method throws SegmentsRevokedError, on slices too. */
+  revoke(): void {
+    this.live = false
+  }
+
+  get revoked(): boolean {
+    return !this.root.live
+  }
+
+  /** The object whose `pins` count for this memory: itself, or what it was sliced from. */
+  get pinned(): Segments {
+    return this.root
+  }
+
+  /** Call `fn(at, start, end)` for each contiguous piece of [from, from+length); `at` counts from `from`. */
+  private pieces(from: number, length: number, fn: (at: number, start: number, end: number) => void): void {
+    if (!this.root.live) throw new SegmentsRevokedError()
+    let skip = from
+    let at = 0
+    for (let i = 0; i < this.count && at < length; i++) {
+      const size = this.lengths[i]!
+      if (skip >= size) {
+        skip -= size
+        continue
+      }
+      const start = this.offsets[i]! + skip
+      const n = Math.min(size - skip, length - at)
+      fn(at, start, start + n)
+      at += n
+      skip = 0
+    }
+  }
+
+  /** Copy `source` in at byte `at`, cut off at the end; returns the bytes copied. */
+  set(source: Uint8Array, at = 0): number {
+    const n = Math.max(0, Math.min(source.length, this.length - at))
+    const whole = n === source.length
+    this.pieces(at, n, (pos, start, end) => {
+      this.area.bytes.set(whole && end - start === n ? source : source.subarray(pos, pos + end - start), start)
+    })
+    return n
+  }
+
+  /** Copy this data out into `target` from its byte `at` on; `from` skips bytes of this. Returns the bytes copied. */
+  copyTo(target: Uint8Array, at = 0, from = 0): number {
+    const n = Math.max(0, Math.min(target.length - at, this.length - from))
+    this.pieces(from, n, (pos, start, end) => target.set(this.area.bytes.subarray(start, end), at + pos))
+    return n
+  }
+
+  /** Zero [from, from+length), by default all. */
+  zero(from = 0, length = this.length - from): void {
+    this.pieces(from, Math.max(0, length), (_pos, start, end) => void this.area.bytes.fill(0, start, end))
+  }
+
+  /** Index, counted from `from`, of the first byte that differs from `other`; −1 if the common length is equal. */
+  compare(other: Uint8Array, from = 0): number {
+    let found = -1
+    const n = Math.max(0, Math.min(other.length, this.length - from))
+    this.pieces(from, n, (pos, start, end) => {
+      if (found >= 0) return
+      const mine = this.area.bytes.subarray(start, end)
+      if (Buffer.compare(mine, other.subarray(pos, pos + mine.length)) === 0) return
+      for (let i = 0; i < mine.length; i++) {
+        if (mine[i] !== other[pos + i]) {
+          found = pos + i
+          return
+        }
+      }
+    })
+    return found
+  }
+
+  /** The same memory, [from, from+length) of it; dies with this one. Throws a RangeError beyond the end. */
+  slice(from: number, length = this.length - from): Segments {
+    if (!(from >= 0 && length >= 0 && from + length <= this.length)) throw new RangeError(`slice ${from}+${length} of ${this.length} bytes`)
+    const s = new Segments().start(this.area)
+    this.pieces(from, length, (_pos, start, end) => s.add(start, end - start))
+    s.root = this.root
+    return s
+  }
+
+  /** The raw memory, piece by piece. Dead after completion, and the memory behind it may then be another command's. */
+  views(): Uint8Array[] {
+    const out: Uint8Array[] = []
+    this.pieces(0, this.length, (_pos, start, end) => void out.push(this.area.bytes.subarray(start, end)))
+    return out
+  }
+
+  /** A copy in one piece, for libraries that need one. */
+  toBuffer(): Buffer {
+    const b = Buffer.allocUnsafe(this.length)
+    this.copyTo(b)
+    return b
+  }
+}
+
+/** No data. */
+export const noData: Segments = new Segments()
