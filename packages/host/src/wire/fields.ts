@@ -71,7 +71,7 @@ export function ascii(size: number): Field<string> {
     size,
     get: (b, at) => Buffer.from(b.buffer, b.byteOffset + at, size).toString('latin1').replace(/[ \0]+$/, ''),
     set(b, at, value) {
-      if (!/^[\x20-\x7e]*$/.test(value)) throw new RangeError(`"${value}" is not printable ASCII`)
+      if (!/^[\x20-\x7e]*$/.test(value)) throw new RangeError(`${JSON.stringify(value)} is not printable ASCII`)
       if (value.length > size) throw new RangeError(`"${value}" is longer than ${size} characters`)
       b.fill(0x20, at, at + size)
       for (let i = 0; i < value.length; i++) b[at + i] = value.charCodeAt(i)
