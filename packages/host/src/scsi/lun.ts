@@ -120,6 +120,8 @@ export interface Lun {
   setWriteCache(on: boolean): Result
   /** Queue a unit attention for every nexus but `except`. */
   attention(status: Status, except?: Nexus): void
+  /** Take the unit attention that waits for a nexus, as REQUEST SENSE does (SPC-4 6.39). */
+  takeAttention(nexus: Nexus): Status | undefined
 }
 
 /** Order in which the links of a device's answer chain are asked; the lowest first. */

@@ -47,6 +47,9 @@ export abstract class Task implements BlockIo {
   detail: SenseDetail | undefined = undefined
   /** Set when task management ended this command: its result goes to nobody (or as TASK ABORTED). */
   aborted = false
+  /** For the device alone: place among its live tasks, and its claim on the extent. */
+  slot = -1
+  claim = 0
   private abortController: AbortController | undefined = undefined
 
   /** The LUN calls this exactly once, when the result is complete and no I/O touches `data` any more. */

@@ -1,0 +1,58 @@
+import { type CommandRow, type CommandTable, type Lun, type Result, Status, type Task, type ViewOf } from '../scsi'
+import type { RangeGate } from './gate'
+
+const SERVICE_ACTION_BYTE = 1
+const CONTROL_NACA = 2
+
+/** Byte of the CDB that holds CONTROL: the last one of its length, the second one of a variable length CDB (SAM-5 5.2). */
+const controlByte = (task: Task): number => (task.cdb[0] === 0x7f ? 1 : (task.row?.cdb.size ?? task.cdbLength) - 1)
+
+/** What every command of the generic layer has to pass before its row runs; undefined lets it through. */
+function refuse(lun: Lun, task: Task, row: CommandRow): Status | undefined {
+  if (task.cdbLength < row.cdb.size) return task.invalidCdb(task.cdbLength)
+  const control = controlByte(task)
+  if (task.cdb[control]! & (1 << CONTROL_NACA)) return task.invalidCdb(control, CONTROL_NACA)
+  if (row.access === 'write' && (lun.readOnly || lun.modes.swp)) return Status.WRITE_PROTECTED
+  if (lun.stopped && !row.allowed?.stopped) return Status.STOPPED
+  return undefined
+}
+
+/** Fill in what the CDB addresses; a status when it lies beyond the last block (SBC-3 4.2.2). */
+function address(lun: Lun, task: Task, row: CommandRow, cdb: ViewOf<never>): Status | undefined {
+  const extent = row.extent!
+  const lba = extent.lba(cdb)
+  const blocks = extent.blocks(cdb)
+  if (lba >= lun.blocks || blocks > lun.blocks - lba) {
+    task.detail = { information: Number.isSafeInteger(lba) ? lba : -1 }
+    return Status.RANGE
+  }
+  task.lba = lba
+  task.blocks = blocks
+  task.offset = lba * lun.blockSize
+  task.length = blocks * lun.blockSize
+  return undefined
+}
+
+/** The generic layer's answer: find out whether the row may run, wait for its turn where it must, and run it. */
+export function runRow(lun: Lun, table: CommandTable, gate: RangeGate, task: Task): Result {
+  const row = task.row
+  if (!row) return table.find(task.cdb) === null ? task.invalidCdb(SERVICE_ACTION_BYTE, 4) : Status.INVALID_CMD
+  const refused = refuse(lun, task, row)
+  if (refused !== undefined) return refused
+  const cdb = table.viewOf(row, task.cdb) as ViewOf<never>
+  if (row.extent) {
+    const outside = address(lun, task, row, cdb)
+    if (outside !== undefined) return outside
+  }
+  if (row.access === 'write') {
+    const turn = gate.enter(task, row.exclusive === true)
+    if (turn) return afterTurn(turn, lun, table, task, row)
+  }
+  return row.run(lun, task, cdb)
+}
+
+async function afterTurn(turn: Promise<void>, lun: Lun, table: CommandTable, task: Task, row: CommandRow): Promise<Status> {
+  await turn
+  if (task.aborted) return Status.ABORTED
+  return row.run(lun, task, table.viewOf(row, task.cdb))
+}

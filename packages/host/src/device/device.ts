@@ -1,0 +1,292 @@
+import { statusOfError } from '../handler/errno'
+import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
+import {
+  type Abilities, type BlockOps, type CommandRow, CommandTable, type Identity, isStatus, type Limits, type LogicalUnit, type LunExtension,
+  type ModeState, type Nexus, type Result, rowsFor, stage, Status, type Task,
+} from '../scsi'
+import { runRow } from './admit'
+import { Attentions } from './attention'
+import { Complaints } from './complaints'
+import { RangeGate } from './gate'
+import { deviceHooks, type DeviceHooks } from './hooks'
+import { Inflight } from './inflight'
+import { type Event, move, type State } from './lifecycle'
+import { abilitiesOf, noAbilities, wireOps, writeThrough } from './ops'
+import { resultOf } from './result'
+import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES } from './spec'
+import { count, type Counters, counters } from './statistics'
+
+/** Answered whatever attention waits, when no row says so: INQUIRY, REQUEST SENSE, REPORT LUNS (SPC-4 5.14). */
+const silent: ReadonlySet<number> = new Set([0x12, 0x03, 0xa0])
+/** After `close` told live commands to stop, how long their handler has to let go of them. */
+const ABORT_GRACE_MS = 2000
+
+const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => Status.INVALID_CMD }
+
+export interface DeviceParts {
+  readonly spec: DeviceSpec
+  readonly handler: Handler
+  /** What the handler's `open` returned. */
+  readonly state: unknown
+  readonly properties: DeviceProperties
+  readonly sizeBytes: number
+  /** Generic rows under a blocks handler, a commands handler's own otherwise. */
+  readonly rows: readonly CommandRow[]
+  readonly log: HandlerLog
+}
+
+/** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
+export class DeviceRuntime implements LogicalUnit {
+  readonly hooks: DeviceHooks = deviceHooks()
+  readonly counters: Counters = counters()
+  readonly deviceType: number
+  readonly abilities: Abilities
+  readonly limits: Limits
+  readonly identity: Identity
+  readonly modes: ModeState = { dSense: false, swp: false }
+  readonly physicalExponent: number
+  readonly readOnly: boolean
+  readonly rotationRate: number
+  readonly unmappedReadsZero: boolean
+  stopped = false
+
+  private lifecycle: State = 'running'
+  private capacity: number
+  private wce: boolean
+  private table: CommandTable | undefined
+  private readonly extra: CommandRow[] = []
+  private readonly handlerOps: BlockOps
+  private current: BlockOps
+  private readonly live = new Inflight()
+  private readonly gate = new RangeGate(this.live)
+  private readonly attentions = new Attentions()
+  private readonly complaints: Complaints
+
+  constructor(private readonly parts: DeviceParts) {
+    const { spec, handler, properties: p } = parts
+    const blocks = isBlocks(handler) ? handler : undefined
+    this.complaints = new Complaints(parts.log)
+    this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
+    this.abilities = blocks ? abilitiesOf(blocks) : noAbilities
+    this.limits = limitsOf(p, spec.blockSize)
+    this.identity = identityOf(p, spec.serial)
+    this.physicalExponent = p.physicalExponent ?? 0
+    this.readOnly = spec.readOnly === true || p.readOnly === true
+    this.rotationRate = p.solidState ? 1 : 0
+    this.unmappedReadsZero = p.unmappedReadsZero === true
+    this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
+    this.wce = p.writeCache ?? blocks?.flush !== undefined
+    this.handlerOps = this.current = blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps
+    this.tapChain(blocks)
+  }
+
+  private tapChain(blocks: BlocksHandler | undefined): void {
+    const { command } = this.hooks
+    const { handler, state } = this.parts
+    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.reportAttention(task))
+    if (handler.handleCmd) {
+      command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
+        const result = handler.handleCmd!(state, task)
+        return result === Status.NOT_HANDLED ? undefined : result
+      })
+    }
+    if (blocks) command.tap({ name: 'generic', stage: stage.generic }, (task) => runRow(this, this.commands, this.gate, task))
+  }
+
+  get name(): string {
+    return this.parts.spec.name
+  }
+  get subtype(): string {
+    return this.parts.spec.subtype
+  }
+  get config(): string {
+    return this.parts.spec.config
+  }
+  get blockSize(): number {
+    return this.parts.spec.blockSize
+  }
+  get blocks(): number {
+    return this.capacity
+  }
+  get writeCache(): boolean {
+    return this.wce
+  }
+  get ops(): BlockOps {
+    return this.current
+  }
+  get state(): State {
+    return this.lifecycle
+  }
+  get inflight(): number {
+    return this.live.count
+  }
+  get commands(): CommandTable {
+    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this.abilities), ...this.extra]))
+  }
+
+  extend(part: LunExtension): void {
+    if (part.rows?.length) {
+      this.extra.push(...part.rows)
+      this.table = undefined
+    }
+    const answer = part.answer
+    if (answer) this.hooks.command.tap({ name: part.name, stage: part.stage ?? stage.reservation }, (task) => answer(task))
+  }
+
+  join(nexus: Nexus): void {
+    this.attentions.join(nexus)
+  }
+  leave(nexus: Nexus): void {
+    this.attentions.leave(nexus)
+  }
+  attend(nexus: Nexus, status: Status): void {
+    this.attentions.attend(nexus, status)
+  }
+  attention(status: Status, except?: Nexus): void {
+    this.attentions.attendAll(status, except)
+  }
+  takeAttention(nexus: Nexus): Status | undefined {
+    return this.attentions.take(nexus)
+  }
+
+  private reportAttention(task: Task): Status | undefined {
+    if (!this.attentions.pending) return undefined
+    if (task.row?.allowed?.attention ?? silent.has(task.cdb[0]!)) return undefined
+    return this.attentions.take(task.nexus)
+  }
+
+  transferOf(task: Task): number {
+    const row = this.commands.find(task.cdb)
+    if (!row || task.cdbLength < row.cdb.size) {
+      return this.parts.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
+    }
+    const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
+    const most = this.limits.maxTransfer * this.blockSize
+    if (row.extent && wanted > 2 * most) return 0
+    return Math.min(wanted, task.expected, 2 * most)
+  }
+
+  execute(task: Task): void {
+    this.live.add(task)
+    task.row = this.commands.find(task.cdb) ?? undefined
+    let result: Result | undefined
+    try {
+      result = this.lifecycle === 'running' ? this.hooks.command.call(task) : this.unavailable()
+    } catch (e) {
+      this.settle(task, this.explain(task, e))
+      return
+    }
+    if (typeof result === 'number' || result === undefined) this.settle(task, result ?? Status.INVALID_CMD)
+    else this.later(task, result)
+  }
+
+  private later(task: Task, result: Promise<Status>): void {
+    if (typeof (result as Partial<Promise<Status>>).then !== 'function') {
+      this.settle(task, this.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
+      return
+    }
+    result.then(
+      (status) => this.settle(task, status ?? Status.OK),
+      (e: unknown) => this.settle(task, this.explain(task, e)),
+    )
+  }
+
+  private unavailable(): Status {
+    return this.lifecycle === 'recovering' ? Status.BUSY : Status.NOT_READY
+  }
+
+  /** The one place where what a handler threw becomes a status, and is logged. */
+  private explain(task: Task, e: unknown): Status {
+    if (task.aborted) return Status.ABORTED
+    const status = statusOfError(e, task.row?.access ?? 'none')
+    const error = e instanceof Error ? e : new Error(String(e))
+    const code = (error as { code?: unknown }).code
+    const command = task.row?.name ?? `operation code ${task.cdb[0]}`
+    this.complaints.error(`${command} ${String(code ?? error.name)}`, `${this.name}: ${command} failed: ${error.message}`, {
+      lba: task.lba, blocks: task.blocks, ...(code === undefined && { stack: error.stack }),
+    })
+    return status
+  }
+
+  /** The one door out. Waits for I/O that a handler left under way: its memory is still being written to. */
+  private settle(task: Task, status: Status): void {
+    if (task.data.pinned.pins > 0) {
+      this.complaints.error('pins', `${this.name}: ${this.subtype} settled a command before its I/O was done; the host waits for it`)
+      setTimeout(() => this.settle(task, status), 1)
+      return
+    }
+    if (status !== Status.OK && !isStatus(status)) status = this.explain(task, new TypeError(`${this.subtype} answered ${String(status)}, which is no status`))
+    resultOf(task, task.aborted ? Status.ABORTED : status, this.modes.dSense)
+    this.live.remove(task)
+    if (task.claim) this.gate.release(task)
+    count(this.counters, task)
+    if (this.hooks.completed.isUsed()) this.hooks.completed.call(task, status)
+    task.finish()
+  }
+
+  async abort(which: (task: Task) => boolean): Promise<number> {
+    const tasks = this.live.filter(which)
+    const done = tasks.map((task) => this.live.gone(task))
+    for (const task of tasks) task.abort()
+    await Promise.all(done)
+    return tasks.length
+  }
+
+  async setWriteCache(on: boolean): Promise<Status> {
+    if (on === this.wce) return Status.OK
+    const { handler, state } = this.parts
+    const status = (await handler.reconfigure?.(state, { kind: 'writeCache', on })) ?? (handler.reconfigure ? Status.OK : Status.NOT_HANDLED)
+    if (status !== Status.OK && status !== Status.NOT_HANDLED) return status
+    if (status === Status.NOT_HANDLED && !this.handlerOps.flush) return Status.NOT_HANDLED
+    // What was cached while WCE was set has to be on the medium before WCE=0 is reported (SBC-3 6.5.5).
+    if (!on && this.handlerOps.flush) {
+      const flushed = await this.handlerOps.flush(new AbortController().signal)
+      if (flushed !== Status.OK) return flushed
+    }
+    this.current = on || status === Status.OK ? this.handlerOps : writeThrough(this.handlerOps)
+    this.wce = on
+    return Status.OK
+  }
+
+  /** Tell the handler of a change; when it agrees, initiators hear of it. */
+  async reconfigure(change: Change): Promise<Status> {
+    if (change.kind === 'writeCache') return this.setWriteCache(change.on)
+    const { handler, state } = this.parts
+    if (!handler.reconfigure) return Status.NOT_HANDLED
+    const status = (await handler.reconfigure(state, change)) ?? Status.OK
+    if (status === Status.OK && change.kind === 'size') this.resized(change.sizeBytes)
+    return status
+  }
+
+  /** The medium has another size now. */
+  resized(sizeBytes: number): void {
+    const blocks = Math.floor(sizeBytes / this.blockSize)
+    if (blocks === this.capacity) return
+    this.capacity = blocks
+    this.attention(Status.CAPACITY_CHANGED)
+    this.hooks.event.call({ kind: 'resized', sizeBytes })
+  }
+
+  private advance(event: Event): void {
+    this.lifecycle = move(this.lifecycle, event, this.name)
+    this.hooks.event.call({ kind: 'state', state: this.lifecycle })
+  }
+
+  /** Take nothing new, wait for what is under way, close the handler. After `deadlineMs` live commands are aborted. */
+  async close(deadlineMs: number): Promise<void> {
+    if (this.lifecycle !== 'running' && this.lifecycle !== 'recovering') return
+    this.advance('remove')
+    if (!(await this.live.drained(deadlineMs))) {
+      for (const task of this.live.filter(() => true)) task.abort()
+      if (!(await this.live.drained(ABORT_GRACE_MS))) {
+        this.parts.log.error(`${this.name}: ${this.live.count} commands did not end; closing ${this.subtype} under them`)
+      }
+    }
+    this.advance('idle')
+    try {
+      await this.parts.handler.close?.(this.parts.state)
+    } finally {
+      this.advance('closed')
+    }
+  }
+}

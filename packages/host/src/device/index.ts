@@ -1,0 +1,4 @@
+export * from './device'
+export * from './hooks'
+export * from './open'
+export * from './spec'

@@ -1,0 +1,61 @@
+import { type DeviceInfo, type DeviceProperties, isBlocks, type CommandsHandler } from '../handler/types'
+import { TcmuError } from '../errors'
+import { blockCommands } from '../scsi/commands'
+import { DeviceRuntime } from './device'
+import type { DeviceDeps, DeviceSpec } from './spec'
+
+const wrong = (spec: DeviceSpec, field: string, sentence: string): TcmuError =>
+  new TcmuError('E_DEVICE_GEOMETRY', `device ${spec.name} (${spec.subtype}/${spec.config}): ${sentence}`, { device: spec.name, field })
+
+function checkGeometry(spec: DeviceSpec, sizeBytes: number): void {
+  const { blockSize } = spec
+  if (!Number.isInteger(blockSize) || blockSize < 512 || blockSize > 65536 || (blockSize & (blockSize - 1)) !== 0) {
+    throw wrong(spec, 'blockSize', `block size ${blockSize} is not a power of two from 512 to 65536`)
+  }
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < blockSize) {
+    throw wrong(spec, 'size', `size ${sizeBytes} is not a number of bytes from one block (${blockSize}) to 2^53; give the LUN a size`)
+  }
+  if (sizeBytes % blockSize) throw wrong(spec, 'size', `size ${sizeBytes} is not a multiple of the block size ${blockSize}`)
+}
+
+/**
+ * Check the configuration, open the handler and give back the running device. Rejects with what the handler threw, or
+ * with E_CONFIG_REFUSED or E_DEVICE_GEOMETRY; nothing stays open then.
+ */
+export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<DeviceRuntime> {
+  const { handler, log } = deps
+  const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
+  if (verdict !== true) {
+    throw new TcmuError('E_CONFIG_REFUSED', `device ${spec.name}: ${spec.subtype}/${spec.config}: ${verdict}`, { device: spec.name })
+  }
+  if (spec.sizeBytes !== 0) checkGeometry(spec, spec.sizeBytes)
+  const properties: DeviceProperties = {}
+  let sizeBytes = spec.sizeBytes
+  let runtime: DeviceRuntime | undefined
+  const info: DeviceInfo = {
+    name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
+    blockSize: spec.blockSize, log, io: deps.io,
+    declare: (p) => {
+      if (runtime) throw new TcmuError('E_DECLARE_LATE', `device ${spec.name}: ${spec.subtype} called declare() after open; call it while open runs`)
+      Object.assign(properties, p)
+    },
+    resized: (bytes) => {
+      if (runtime) runtime.resized(bytes)
+      else sizeBytes = bytes
+    },
+    report: (kind) => {
+      log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
+      runtime?.hooks.event.call({ kind })
+    },
+  }
+  const state: unknown = await handler.open(info)
+  try {
+    checkGeometry(spec, sizeBytes)
+    const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
+    runtime = new DeviceRuntime({ spec, handler, state, properties, sizeBytes, rows, log })
+    return runtime
+  } catch (e) {
+    await handler.close?.(state)
+    throw e
+  }
+}

@@ -1,0 +1,69 @@
+import { SyncBailHook } from 'tapable'
+import type { Answer, BlocksHandler } from '../handler/types'
+import { type Abilities, type BlockIo, type BlockOps, type Result, Status } from '../scsi'
+
+/** Where filters tap in: each callback of a blocks handler, before it. */
+export interface OpHooks {
+  readonly read: SyncBailHook<[BlockIo], Result | undefined>
+  readonly write: SyncBailHook<[BlockIo], Result | undefined>
+}
+
+export const opHooks = (): OpHooks =>
+  Object.freeze({ read: new SyncBailHook<[BlockIo], Result | undefined>(['io']), write: new SyncBailHook<[BlockIo], Result | undefined>(['io']) })
+
+const settled = (value: void | Status): Status => (value === undefined ? Status.OK : value)
+
+/** What a callback gave back, as a Result: nothing is OK. */
+function answer(value: Answer): Result {
+  if (typeof value === 'number') return value
+  return value === undefined ? Status.OK : value.then(settled)
+}
+
+/** A hook with one tap is that tap; with more it is the compiled chain. */
+function flatten<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Result {
+  if (hook.taps.length === 1) return (hook.taps[0] as unknown as { fn: (arg: A) => Result }).fn
+  return (arg) => hook.call(arg) ?? Status.NOT_HANDLED
+}
+
+/** The medium as the generic layer uses it: the handler's callbacks behind their filters. */
+export function wireOps<S>(handler: BlocksHandler<S>, state: S, hooks: OpHooks): BlockOps {
+  const { flush, unmap, writeSame, compareAndWrite, provisioning } = handler
+  hooks.read.tap({ name: handler.subtype, stage: 100 }, (io) => answer(handler.read(state, io)))
+  hooks.write.tap({ name: handler.subtype, stage: 100 }, (io) => answer(handler.write(state, io)))
+  return {
+    read: flatten(hooks.read),
+    write: flatten(hooks.write),
+    ...(flush && { flush: () => answer(flush.call(handler, state)) }),
+    ...(unmap && { unmap: (range) => answer(unmap.call(handler, state, range)) }),
+    ...(writeSame && { writeSame: (io) => answer(writeSame.call(handler, state, io)) }),
+    ...(compareAndWrite && { compareAndWrite: (io) => answer(compareAndWrite.call(handler, state, io)) }),
+    ...(provisioning && { provisioning: (range) => provisioning.call(handler, state, range) }),
+  }
+}
+
+/** Every write followed by a flush: what WCE=0 means for a handler that caches. */
+export function writeThrough(ops: BlockOps): BlockOps {
+  const { write, flush } = ops
+  if (!flush) return ops
+  const through = async (io: BlockIo): Promise<Status> => {
+    const status = await write(io)
+    return status === Status.OK ? flush(io.signal) : status
+  }
+  return { ...ops, write: through }
+}
+
+/** What can be done, read off the handler: the same answer for dispatch, VPD pages and mode pages. */
+export function abilitiesOf(handler: BlocksHandler): Abilities {
+  return {
+    flush: handler.flush ? 'native' : 'emulate',
+    fua: handler.fua === 'native' ? 'native' : 'emulate',
+    unmap: handler.unmap ? 'native' : 'none',
+    writeSame: handler.writeSame ? 'native' : 'emulate',
+    compareAndWrite: handler.compareAndWrite ? 'native' : 'emulate',
+    provisioning: handler.provisioning ? 'native' : 'none',
+  }
+}
+
+export const noAbilities: Abilities = {
+  flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', provisioning: 'none',
+}

@@ -1,0 +1,27 @@
+import { descriptorSense, fixedSense, sam, senseKey, sense, type Status, Status as S, statusRow, type Task } from '../scsi'
+
+/** Statuses under which Data-In goes to the initiator (SAM-5 5.3.1: the command completed without error). */
+const withData: ReadonlySet<number> = new Set([sam.GOOD, sam.CONDITION_MET])
+
+/**
+ * Put what the wire carries into the task: SAM status, sense data in the format the control mode page asks for, and no
+ * Data-In beside an error.
+ */
+export function resultOf(task: Task, status: Status, descriptorFormat: boolean): void {
+  if (status === S.OK) return
+  const row = statusRow(status)
+  task.status = row.sam
+  if (!withData.has(row.sam)) task.dataInLength = 0
+  if (!row.sense) return
+  if (row.sense === 'task') {
+    if (task.senseLength > 0) return
+    // A handler that promised sense and gave none: nothing of an earlier command may leak.
+    task.setSense(encode(descriptorFormat, senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE, task))
+    return
+  }
+  task.setSense(encode(descriptorFormat, row.sense.key, row.sense.code, task))
+}
+
+function encode(descriptor: boolean, key: number, code: Parameters<typeof fixedSense>[1], task: Task): Uint8Array {
+  return (descriptor ? descriptorSense : fixedSense)(key, code, task.detail)
+}

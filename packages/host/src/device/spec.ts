@@ -1,0 +1,56 @@
+import type { DeviceProperties, Handler, HandlerIo, HandlerLog } from '../handler/types'
+import type { CommandRow, Identity, Limits } from '../scsi'
+
+/** What an operator says of a device. Plain data, so that it can cross to another process. */
+export interface DeviceSpec {
+  readonly name: string
+  readonly subtype: string
+  /** The cfgstring after `subtype/`. */
+  readonly config: string
+  readonly options?: unknown
+  /** 0: the handler says. */
+  readonly sizeBytes: number
+  readonly blockSize: number
+  readonly serial: string
+  readonly readOnly?: boolean
+}
+
+/** What a device is given to work with. */
+export interface DeviceDeps {
+  readonly handler: Handler
+  readonly io: HandlerIo
+  readonly log: HandlerLog
+  /** Generic rows under a blocks handler; default: the block command set. */
+  readonly rows?: readonly CommandRow[]
+}
+
+const MiB = 2 ** 20
+/** Longest single READ or WRITE, and what a front end must be ready to hold for one command. */
+export const MAX_TRANSFER_BYTES = 8 * MiB
+const OPTIMAL_TRANSFER_BYTES = MiB
+/** 32 MiB of emulated WRITE SAME take some tens of milliseconds; a longer one would hold up its range. */
+const MAX_WRITE_SAME_BYTES = 32 * MiB
+const MAX_UNMAP_BYTES = 2 ** 34
+const MAX_UNMAP_DESCRIPTORS = 256
+const MAX_COMPARE_AND_WRITE_BLOCKS = 128
+
+/** Block limits from what the handler declared, the rest by default. */
+export function limitsOf(p: DeviceProperties, blockSize: number): Limits {
+  const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
+  return {
+    maxTransfer: p.maxTransferBlocks ?? MAX_TRANSFER_BYTES / blockSize,
+    optimalTransfer: p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize,
+    optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
+    maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BYTES / blockSize,
+    maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
+    unmapGranularity: granularity,
+    unmapAlignment: 0,
+    maxWriteSame: MAX_WRITE_SAME_BYTES / blockSize,
+    maxCompareAndWrite: MAX_COMPARE_AND_WRITE_BLOCKS,
+  }
+}
+
+/** LIO's own names, so that a disk keeps its identity when it moves between the kernel's backends and this host. */
+export function identityOf(p: DeviceProperties, serial: string): Identity {
+  return { vendor: p.vendor ?? 'LIO-ORG', product: p.product ?? 'TCMU device', revision: p.revision ?? '0002', serial }
+}

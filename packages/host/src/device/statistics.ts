@@ -1,0 +1,30 @@
+import { sam, type Task } from '../scsi'
+
+/** Totals since the device opened. */
+export interface Counters {
+  commands: number
+  reads: number
+  writes: number
+  readBytes: number
+  writtenBytes: number
+  /** Commands that ended in anything but GOOD or CONDITION MET. */
+  errors: number
+  aborted: number
+}
+
+export const counters = (): Counters => ({ commands: 0, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, aborted: 0 })
+
+export function count(c: Counters, task: Task): void {
+  c.commands++
+  if (task.aborted) c.aborted++
+  else if (task.status !== sam.GOOD && task.status !== sam.CONDITION_MET) c.errors++
+  else if (task.row?.extent) {
+    if (task.row.access === 'read') {
+      c.reads++
+      c.readBytes += task.length
+    } else if (task.row.access === 'write') {
+      c.writes++
+      c.writtenBytes += task.length
+    }
+  }
+}
