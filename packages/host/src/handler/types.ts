@@ -104,15 +104,15 @@ export type Change =
   | { readonly kind: 'config'; readonly config: string }
   | { readonly kind: 'writeCache'; readonly on: boolean }
 
-interface Common<S> {
+interface Common<S, O> {
   /** As in the manifest: `[A-Za-z0-9_]+`. */
   readonly subtype: string
   /** One sentence for people. */
   readonly summary?: string
   /** True, or a sentence that says what is wrong. Must not change anything. */
-  checkConfig?(config: string, options: unknown): Maybe<true | string>
+  checkConfig?(config: string, options: O | undefined): Maybe<true | string>
   /** Open the backend. What it returns is the first argument of everything else. Throw to refuse. */
-  open(dev: DeviceInfo): Maybe<S>
+  open(dev: DeviceInfo<O>): Maybe<S>
   close?(state: S): Maybe<void>
   reconfigure?(state: S, change: Change): Answer
   /**
@@ -123,7 +123,7 @@ interface Common<S> {
 }
 
 /** A handler that moves blocks; the host speaks SCSI for it. Optional callbacks may answer `Status.NOT_HANDLED`. */
-export interface BlocksHandler<S = any> extends Common<S> { // eslint-disable-line @typescript-eslint/no-explicit-any
+export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslint-disable-line @typescript-eslint/no-explicit-any
   read(state: S, io: BlockIo): Answer
   write(state: S, io: BlockIo): Answer
   /** Everything acknowledged before is on the medium when this settles. Left out: writes are durable at once. */
@@ -139,7 +139,7 @@ export interface BlocksHandler<S = any> extends Common<S> { // eslint-disable-li
 }
 
 /** A handler that owns the whole command set of its device. */
-export interface CommandsHandler<S = any> extends Common<S> { // eslint-disable-line @typescript-eslint/no-explicit-any
+export interface CommandsHandler<S = any, O = any> extends Common<S, O> { // eslint-disable-line @typescript-eslint/no-explicit-any
   handleCmd(state: S, task: Task): Result
   /** Rows for REPORT SUPPORTED OPERATION CODES and for transfer lengths; see `commandTable`. */
   readonly commands?: readonly CommandRow[]

@@ -1,0 +1,10 @@
+/** What a handler imports: `@tcmu/host/handler`. */
+export { defineHandler, checkHandler, shapeOf } from './define'
+export { errnoTable, isConnectionLoss, statusOfError } from './errno'
+export { type HandlerManifest, type HandlerShape, manifestSchema, RESERVED_SUBTYPE, SUBTYPE_PATTERN } from './manifest'
+export { HANDLER_API_VERSION, handlerApiChanges } from './version'
+export * from './types'
+export { Status } from '../scsi/status'
+export { TcmuError } from '../errors'
+export type { Segments } from '../wire'
+export type { Abilities, Ability, BlockIo, BlockRange, CommandRow, Nexus, Provisioning, Result, Task } from '../scsi'
