@@ -1,0 +1,52 @@
+import type { HandlerLog } from './handler/types'
+import type { LogicalUnit } from './scsi'
+
+/** CHAP (RFC 7143 12.1): what initiators prove, and with the mutual pair what the portal proves to them. */
+export interface Chap {
+  readonly user: string
+  readonly secret: string
+  readonly mutualUser?: string
+  readonly mutualSecret?: string
+}
+
+export interface PortalOptions {
+  /** IPv4 or IPv6 address without brackets. */
+  readonly address: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly targetName: string
+  /** Logical units by LUN number. */
+  readonly luns: ReadonlyMap<number, LogicalUnit>
+  readonly chap?: Chap
+  /** Initiator names that may log in. Left out: all. */
+  readonly acl?: readonly string[]
+  readonly log: HandlerLog
+  /** Folder for what must outlive the process, e.g. persistent reservations. Left out: nothing does. */
+  readonly stateDir?: string
+  /** Bind a non-loopback address without CHAP. */
+  readonly allowOpen?: boolean
+}
+
+export interface PortalAddress {
+  readonly address: string
+  readonly port: number
+}
+
+export interface SessionInfo {
+  readonly initiator: string
+  readonly peer: string
+  readonly connections: number
+}
+
+export interface Portal {
+  /** Bind and accept. Rejects with an error whose `code` is the errno name when the address cannot be bound. */
+  listen(): Promise<PortalAddress>
+  /** Accept nothing new, let commands under way end for up to `deadlineMs`, then close every connection. */
+  close(deadlineMs: number): Promise<void>
+  sessions(): readonly SessionInfo[]
+}
+
+/** What the host wants of a front end package: `@tcmu/iscsi` has exactly this face. */
+export interface FrontEnd {
+  createPortal(options: PortalOptions): Portal
+}
