@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+// `npm test`: set up, check types and style, run every jest project. Last line: `N passed, N failed, N skipped`.
+//   npm test -- --project iscsi [--project unit]   only these projects        npm test -- --quick   no sockets, no fuzzing
+//   anything else is handed to jest, e.g. npm test -- test/iscsi/tools.test.ts
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import {
+  cacheFile, command, filesBelow, fingerprint, inRoot, isCurrent, isRoot, markCurrent, Refusal, run, runAttached, step,
+} from './lib.mjs'
+import { checkNode, installPackages, missingPackages, prepare } from './setup.mjs'
+
+/** Programs that tests call, and the Debian package of each. */
+const testTools = { 'iscsi-test-cu': 'libiscsi-bin', 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils' }
+const quickProjects = ['unit', 'scsi', 'plugins', 'abi']
+
+export function parseArguments(args) {
+  const projects = []
+  const rest = []
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === '--quick') projects.push(...quickProjects)
+    else if (args[i].startsWith('--project=')) projects.push(args[i].slice('--project='.length))
+    else if (args[i] === '--project') {
+      if (args[i + 1] === undefined) throw new Refusal('--project needs the name of a jest project, e.g. --project iscsi')
+      projects.push(args[++i])
+    } else rest.push(args[i])
+  }
+  return { projects, rest }
+}
+
+async function tools() {
+  const missing = missingPackages(testTools)
+  if (missing.length === 0) return
+  const installed = await installPackages(missing, 'real initiators for the tests').catch((error) => {
+    process.stdout.write(`${error.message}\n`)
+    return false
+  })
+  if (installed) return
+  const how = isRoot() ? 'could not be installed here' : `not installed; as root: apt-get install ${missing.join(' ')}`
+  process.stdout.write(`! ${missing.join(', ')} ${how}. Tests that need them are skipped by name.\n`)
+}
+
+/** A check that counts as one test; nothing is run again over files that passed it. */
+async function check(name, title, args) {
+  const files = ['packages', 'native', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts')))
+  const settings = ['eslint.config.mjs', 'tsconfig.base.json', 'tsconfig.eslint.json', 'package-lock.json']
+  const print = fingerprint([...files, ...settings], process.version)
+  if (isCurrent(name, print)) return true
+  try {
+    await step(title, (progress) => run(process.execPath, args, { progress }).then(() => undefined))
+    markCurrent(name, print)
+    return true
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    process.stdout.write(`${error.message}\n`)
+    return false
+  }
+}
+
+async function jest({ projects, rest }) {
+  const report = cacheFile('jest-report.json')
+  rmSync(report, { force: true })
+  await runAttached(process.execPath, [
+    'node_modules/jest/bin/jest.js', ...rest, `--maxWorkers=${Math.max(2, availableParallelism())}`,
+    '--reporters=default', '--reporters=<rootDir>/scripts/jest-reporter.cjs', '--testSequencer=<rootDir>/scripts/jest-sequencer.cjs',
+    ...(projects.length ? ['--selectProjects', ...projects] : []),
+  ], { env: { TCMU_JEST_REPORT: report } })
+  if (existsSync(report)) return JSON.parse(readFileSync(report, 'utf8'))
+  process.stdout.write('✗ jest ended without a report\n')
+  return { passed: 0, failed: 1, skipped: [], failures: ['jest ended without a report'] }
+}
+
+/** Skipped tests by reason, the most frequent last, so that it stands next to the closing line. */
+function listSkipped(skipped) {
+  const byReason = Map.groupBy?.(skipped, (s) => s.reason) ?? skipped.reduce((m, s) => m.set(s.reason, [...(m.get(s.reason) ?? []), s]), new Map())
+  for (const [reason, tests] of [...byReason].sort((a, b) => a[1].length - b[1].length)) {
+    process.stdout.write(`- skipped: ${reason}\n${tests.map((t) => `    ${t.name}\n`).join('')}`)
+  }
+}
+
+command(async () => {
+  const began = performance.now()
+  checkNode()
+  const asked = parseArguments(process.argv.slice(2))
+  await tools()
+  await prepare()
+  const checks = [
+    ['types', 'checking types, tests included', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.eslint.json']],
+    ['lint', 'eslint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
+  ]
+  const failedChecks = []
+  for (const [name, title, args] of checks) if (!await check(name, title, args)) failedChecks.push(title)
+  const report = await jest(asked)
+  listSkipped(report.skipped)
+  const failures = [...failedChecks, ...report.failures]
+  for (const failure of failures) process.stdout.write(`✗ ${failure}\n`)
+  const passed = report.passed + checks.length - failedChecks.length
+  const failed = report.failed + failedChecks.length
+  process.stdout.write(`in ${((performance.now() - began) / 1000).toFixed(0)} s\n`)
+  process.stdout.write(`${passed} passed, ${failed} failed, ${report.skipped.length} skipped\n`)
+  return failed > 0 || report.passed === 0 ? 1 : 0
+})
