@@ -1,7 +1,54 @@
+const refused = 'package {package} in {path}: {field}: wanted {wanted}, found {found}'
+const setting = '{file}: {key}: wanted {wanted}, found {found}'
+
 /** Every error of the host that a person reads: what happened, to what, and what to do. Codes are API. */
 export const errorTable = {
   E_ADDON_MISSING: 'the native addon is not built: {reason}. Run `npm run build:native` (needs python3, make and g++)',
   E_ADDON_VERSION: 'the native addon speaks version {found}, this host needs {wanted}. Run `npm run build:native`',
+
+  // Handler packages: why one is not used. Facts: package, path, field, wanted, found.
+  E_HANDLER_PATH: refused,
+  E_HANDLER_UNSAFE_PATH: `${refused}. The host runs as root and loads code only from folders that nobody else can change`,
+  E_HANDLER_PACKAGE_JSON: refused,
+  E_HANDLER_NO_MANIFEST: `${refused}. The package has the keyword of handlers but does not describe itself`,
+  E_HANDLER_NO_KEYWORD: `${refused}. The package describes a handler but lacks the keyword`,
+  E_HANDLER_MANIFEST: refused,
+  E_HANDLER_API: `${refused}. Install a version of the package, or of the host, that fits the other`,
+  E_HANDLER_REQUIRES: refused,
+  E_HANDLER_OPTIONS_SCHEMA: refused,
+  E_HANDLER_ENTRY: refused,
+  E_HANDLER_DUPLICATE: `${refused}. The first one found is used; remove one of them`,
+  E_HANDLER_VETOED: refused,
+  E_HANDLER_IMPORT: `${refused}. The code was loaded and failed; report it to the authors of the package`,
+  E_HANDLER_MISMATCH: `${refused}. The manifest and the code disagree; report it to the authors of the package`,
+  E_HANDLER_ENGINE: `${refused}. It is used all the same`,
+  E_UNKNOWN_SUBTYPE: 'no handler {subtype}; this host has {known}. `tcmu-host handlers` lists them and says what was refused',
+
+  // Configuration. Facts: file, key, wanted, found.
+  E_CONFIG_FILE: '{file}: {reason}',
+  E_CONFIG: setting,
+  E_OPTIONS: 'device {device} ({subtype}): option {key}: wanted {wanted}, found {found}',
+  E_SIZE: '{text} is not a size: {reason}. Examples: 512, 64M, 1G, 2TiB',
+  E_CFGSTRING: '{text} is not a cfgstring: {reason}. It is SUBTYPE/REST, for example file//srv/disk.img',
+  E_LUN_TEXT: '--lun {text}: {reason}. It is name=NAME,size=SIZE,cfgstring=SUBTYPE/REST, cfgstring last',
+  E_PORTAL_ADDRESS: '{text} is not an address to listen on: {reason}. Examples: 127.0.0.1:3260, [::1]:3260',
+  E_PORTAL_OPEN: '{address} can be reached from other machines, and the portal would let anyone in. Give --chap-user and --chap-secret-file, or --allow-open-portal if that is meant',
+  E_TARGET_NAME: '{text} is not an iSCSI name: {reason}. Example: iqn.2026-11.host.tcmu:default',
+  E_CHAP: 'CHAP: {reason}',
+  E_SECRET_FILE: 'CHAP secret file {file}: {reason}',
+  E_NO_LUNS: 'there is nothing to serve. Give --lun name=disk0,size=64M,cfgstring=file//srv/disk0.img, or `luns` in a configuration file',
+
+  // Run time.
+  E_DEVICE_OPEN: 'device {device} ({cfgstring}) did not open: {reason}',
+  E_DEVICES: '{count} devices did not open: {devices}',
+  E_FRONT_END: 'the {frontend} front end did not load: {reason}',
+  E_PORTAL_LISTEN: 'the portal cannot listen on {address}: {reason}',
+  E_SOCKET: 'the control socket {path}: {reason}',
+  E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
+  E_STOP: 'stopping: {part}: {reason}',
+  E_RING_MAILBOX: '{ring}: the shared memory is no TCMU ring: {reason}. Is it a tcm-user device, and the kernel 4.18 or later?',
+  E_RING_BROKEN: '{ring}: the ring is corrupt: {reason}. Nothing more is taken from it; reset it (action/reset_ring) and reopen the device',
+  E_RING_NOT_IN_FLIGHT: '{ring}: command {id} was completed, but it is not in flight; it was completed twice. This is a bug of the host',
 } as const
 export type ErrorCode = keyof typeof errorTable | (string & {})
 
@@ -15,6 +62,32 @@ export class TcmuError extends Error {
 
 /** Make the error of a row of the table, its `{names}` replaced by `facts`. */
 export function tcmuError(code: keyof typeof errorTable, facts: Readonly<Record<string, unknown>> = {}, options?: ErrorOptions): TcmuError {
-  const sentence = errorTable[code].replace(/\{(\w+)\}/g, (_, name: string) => String(facts[name] ?? '?'))
+  const sentence = errorTable[code].replace(/\{(\w+)\}/g, (_, name: string) => oneLine(String(facts[name] ?? '?')))
   return new TcmuError(code, sentence, facts, options)
+}
+
+/** Control characters, line ends and marks that change the direction of text, escaped: what others wrote stays one line. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+}
+
+const MAX_QUOTE = 120
+
+/** A value of others as it goes into a message: JSON, one line, cut when long. */
+export function quote(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  let text: string
+  try {
+    text = JSON.stringify(value) ?? typeof value
+  } catch {
+    text = typeof value
+  }
+  return oneLine(text.length > MAX_QUOTE ? `${text.slice(0, MAX_QUOTE)}…` : text)
+}
+
+/** The first line of what was thrown, cut when long. Never throws. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : typeof error === 'string' ? error : quote(error)
+  const line = text.split(/[\r\n]/, 1)[0]!
+  return line.length > MAX_QUOTE * 4 ? `${line.slice(0, MAX_QUOTE * 4)}…` : line
 }
