@@ -1,0 +1,3 @@
+export * from './abi'
+export * from './command'
+export * from './ring'

@@ -1,0 +1,329 @@
+import { TcmuError, tcmuError } from '../errors'
+import { sam } from '../scsi/status'
+import { fixedSense, sense, senseKey } from '../scsi/sense'
+import { DataArea, noData, type Segments, u16le } from '../wire'
+import {
+  CmdRequest, CmdResponse, ENTRY_ALIGN, EntryHeader, Iovec, Mailbox, MAILBOX_VERSION, MailboxFlag, Op, OP_MASK, SENSE_SIZE, TMR_ID_SIZE,
+  TmrEntry, UserFlag,
+} from './abi'
+import { cdbLengthAt } from './cdb-length'
+import { Command, CommandPool, type RingOwner } from './command'
+import { Slots } from './slots'
+
+const WORD = 4
+const HIGH = 2 ** 32
+const wordOf = (offset: number): number => offset / WORD
+const at = {
+  head: wordOf(Mailbox.at.cmdHead),
+  tail: wordOf(Mailbox.at.cmdTail),
+  lenOp: wordOf(EntryHeader.at.lenOp),
+  /** `cmdId`, `kflags` and `uflags` share a word. */
+  id: wordOf(EntryHeader.at.cmdId),
+  iovCnt: wordOf(CmdRequest.at.iovCnt),
+  iovBidiCnt: wordOf(CmdRequest.at.iovBidiCnt),
+  cdbOff: wordOf(CmdRequest.at.cdbOff),
+  iov: wordOf(CmdRequest.size),
+  status: wordOf(CmdResponse.at.scsiStatus),
+  readLen: wordOf(CmdResponse.at.readLen),
+} as const
+const IOVEC_WORDS = wordOf(Iovec.size)
+const ID_MASK = 0xffff
+const KFLAGS_MASK = 0xff0000
+const UFLAGS_SHIFT = 24
+/** Commands made at the start: how many others complete before the memory of one is another's. */
+const SPARE = 64
+const internalFailure = fixedSense(senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE)
+
+export interface RingFeatures {
+  readonly readLength: boolean
+  readonly tmr: boolean
+  readonly keepBuffer: boolean
+}
+
+/**
+ * User space's side of one TCMU command ring: protocol only, over memory that somebody else has mapped and signals for.
+ * Nothing the peer writes makes it throw anything but a TcmuError, or touch memory other than the entries it was given.
+ */
+export class Ring {
+  readonly features: RingFeatures
+  /** The mapping; offsets of commands' segments count from its start. */
+  readonly area: DataArea
+  private readonly words: Uint32Array
+  private readonly bytes: Uint8Array
+  private readonly cmdrOff: number
+  private readonly cmdrSize: number
+  private readonly dataOff: number
+
+  /** Relative to the ring: what is fetched next, the kernel's head as last seen, and the tail the kernel was told. */
+  private position: number
+  private head: number
+  private tail: number
+  /** Where live commands' entries start, oldest first. Kept here, not re-read: the peer may change them. */
+  private readonly slots = new Slots()
+  private readonly byId: (Command | undefined)[] = []
+  private readonly pool: CommandPool
+  private fault: TcmuError | undefined = undefined
+
+  /** Throws E_RING_MAILBOX when `memory` does not hold a ring this host can serve. */
+  constructor(memory: ArrayBuffer, private readonly owner: RingOwner) {
+    this.bytes = new Uint8Array(memory)
+    this.words = new Uint32Array(memory, 0, Math.floor(memory.byteLength / WORD))
+    this.area = new DataArea(this.bytes)
+    if (memory.byteLength < Mailbox.size) throw this.refuse(`${memory.byteLength} bytes are less than a mailbox`)
+    const box = Mailbox.decode(this.bytes)
+    if (box.version !== MAILBOX_VERSION) throw this.refuse(`mailbox version ${box.version}, wanted ${MAILBOX_VERSION}`)
+    if (!(box.flags & MailboxFlag.OOOC)) throw this.refuse('the kernel cannot take completions out of order')
+    this.cmdrOff = box.cmdrOff
+    this.cmdrSize = box.cmdrSize
+    this.dataOff = box.cmdrOff + box.cmdrSize
+    if (this.cmdrOff < Mailbox.size || this.cmdrOff % ENTRY_ALIGN) throw this.refuse(`command ring at ${this.cmdrOff}`)
+    if (this.cmdrSize < ENTRY_ALIGN || this.cmdrSize % ENTRY_ALIGN) throw this.refuse(`command ring of ${this.cmdrSize} bytes`)
+    if (this.dataOff > memory.byteLength) throw this.refuse(`command ring ends at ${this.dataOff}, the mapping at ${memory.byteLength}`)
+    if (!this.isPosition(box.cmdTail)) throw this.refuse(`tail ${box.cmdTail} in a ring of ${this.cmdrSize} bytes`)
+    this.position = this.head = this.tail = box.cmdTail
+    this.features = Object.freeze({
+      readLength: (box.flags & MailboxFlag.READ_LEN) !== 0,
+      tmr: (box.flags & MailboxFlag.TMR) !== 0,
+      keepBuffer: (box.flags & MailboxFlag.KEEP_BUF) !== 0,
+    })
+    this.pool = new CommandPool(owner, SPARE)
+  }
+
+  private refuse(reason: string): TcmuError {
+    return tcmuError('E_RING_MAILBOX', { ring: this.owner.nexus.name, reason })
+  }
+
+  private isPosition(value: number): boolean {
+    return value < this.cmdrSize && value % ENTRY_ALIGN === 0
+  }
+
+  /** Commands taken and not completed. */
+  get inFlight(): number {
+    return this.slots.count
+  }
+
+  /** Why nothing is taken any more. */
+  get broken(): TcmuError | undefined {
+    return this.fault
+  }
+
+  /** The live command with this id. */
+  find(id: number): Command | undefined {
+    return this.byId[id]
+  }
+
+  /**
+   * The next command, or undefined when the ring is empty. PAD, TMR and unknown entries are passed over; a command
+   * that points outside its memory is answered here. Looks at the kernel's head once at most. Throws E_RING_BROKEN
+   * when an entry's length or id makes no sense: then, and on every later call until `reset`.
+   */
+  next(): Command | undefined {
+    if (this.fault !== undefined) throw this.fault
+    if (this.position === this.head) this.loadHead()
+    while (this.position !== this.head) {
+      const position = this.position
+      const start = this.cmdrOff + position
+      const lenOp = this.words[(start >> 2) + at.lenOp]
+      const op = lenOp & OP_MASK
+      const length = (lenOp & ~OP_MASK) >>> 0
+      const limit = this.head > position ? this.head : this.cmdrSize
+      if (length > limit - position || length < (op === Op.CMD ? CmdResponse.size : EntryHeader.size)) {
+        throw this.breakAt(position, `an entry of ${length} bytes (operation ${op}) with ${limit - position} to the end`)
+      }
+      if (op === Op.CMD) {
+        const command = this.take(position, length)
+        this.advance(length)
+        if (command !== undefined) return command
+      } else {
+        this.advance(length)
+        this.passOver(op, position, length)
+      }
+    }
+    return undefined
+  }
+
+  private advance(length: number): void {
+    const end = this.position + length
+    this.position = end === this.cmdrSize ? 0 : end
+  }
+
+  private loadHead(): void {
+    const head = Atomics.load(this.words, at.head)
+    if (head === this.head) return
+    const oldest = this.slots.count === 0 ? this.position : this.slots.first
+    const used = (this.position - oldest + this.cmdrSize) % this.cmdrSize
+    const fresh = (head - this.position + this.cmdrSize) % this.cmdrSize
+    // The kernel keeps one byte free, so that a full ring differs from an empty one.
+    if (!this.isPosition(head) || used + fresh >= this.cmdrSize) {
+      throw this.breakAt(this.position, `head ${head}, with commands in flight from ${oldest} on, in a ring of ${this.cmdrSize} bytes`)
+    }
+    this.head = head
+  }
+
+  private breakAt(position: number, what: string): TcmuError {
+    this.fault = tcmuError('E_RING_BROKEN', { ring: this.owner.nexus.name, reason: `at position ${position}: ${what}`, position })
+    return this.fault
+  }
+
+  private passOver(op: number, position: number, length: number): void {
+    if (op === Op.PAD) return
+    if (op === Op.TMR) this.takeTmr(position, length)
+    else {
+      this.bytes[this.cmdrOff + position + EntryHeader.at.uflags] |= UserFlag.UNKNOWN_OP
+      this.complain(position, 0, `unknown operation ${op}`)
+    }
+  }
+
+  private takeTmr(position: number, length: number): void {
+    const start = this.cmdrOff + position
+    const entry = length < TmrEntry.size ? undefined : TmrEntry.decode(this.bytes, start)
+    if (!entry || entry.cmdCnt > ID_MASK || entry.cmdCnt * TMR_ID_SIZE > length - TmrEntry.size) {
+      return this.complain(position, 0, `a task management entry of ${length} bytes for ${entry?.cmdCnt ?? '?'} commands`)
+    }
+    const commands = new Set<Command>()
+    for (let i = 0; i < entry.cmdCnt; i++) {
+      const command = this.byId[u16le.get(this.bytes, start + TmrEntry.size + i * TMR_ID_SIZE)]
+      if (command !== undefined) commands.add(command)
+    }
+    this.owner.aborted?.(entry.tmrType, [...commands])
+  }
+
+  private complain(position: number, id: number, reason: string): void {
+    this.owner.malformed?.({ position, id, reason })
+  }
+
+  /** Copy a command out of its entry; undefined when it was malformed and has been answered. */
+  private take(position: number, length: number): Command | undefined {
+    const word = (this.cmdrOff + position) >> 2
+    const id = this.words[word + at.id] & ID_MASK
+    while (this.byId.length <= id) this.byId.push(undefined)
+    if (this.byId[id] !== undefined) throw this.breakAt(position, `command ${id} is in flight already`)
+    const command = this.pool.take()
+    command.begin()
+    command.id = id
+    this.byId[id] = command
+    this.slots.push(position)
+    const reason = this.fill(command, word, length)
+    if (reason === undefined) return command
+    command.status = sam.CHECK_CONDITION
+    command.setSense(internalFailure)
+    this.complete(command)
+    this.complain(position, id, reason)
+    return undefined
+  }
+
+  /** What is wrong with the entry, or undefined. */
+  private fill(command: Command, word: number, length: number): string | undefined {
+    const words = this.words
+    const count = words[word + at.iovCnt]
+    const bidi = words[word + at.iovBidiCnt]
+    if ((count + bidi) * Iovec.size > length - CmdRequest.size) return `${count} + ${bidi} iovecs in an entry of ${length} bytes`
+    const start = word * WORD
+    const from = words[word + at.cdbOff] + words[word + at.cdbOff + 1] * HIGH
+    if (from < start + CmdRequest.size || from >= start + length) return `a CDB at ${from}, outside its entry`
+    const cdbLength = cdbLengthAt(this.bytes, from, start + length - from)
+    if (cdbLength === 0) return 'a CDB longer than its entry'
+    const cdb = command.cdb
+    for (let i = 0; i < cdbLength; i++) cdb[i] = this.bytes[from + i]!
+    command.cdbLength = cdbLength
+    if (count === 0 && bidi === 0) return undefined
+    const ranges = word + at.iov
+    if (!this.addRanges(command.segments, ranges, count) || !this.addRanges(command.bidi, ranges + count * IOVEC_WORDS, bidi)) {
+      return 'an iovec outside the data area'
+    }
+    if (count > 0) command.data = command.segments
+    command.expected = command.segments.length
+    return undefined
+  }
+
+  private addRanges(segments: Segments, word: number, count: number): boolean {
+    segments.start(this.area)
+    const words = this.words
+    const size = this.bytes.length
+    for (let i = 0; i < count; i++, word += IOVEC_WORDS) {
+      const base = words[word] + words[word + 1] * HIGH
+      const length = words[word + 2] + words[word + 3] * HIGH
+      if (base < this.dataOff || length > size - base) return false
+      segments.add(base, length)
+    }
+    return true
+  }
+
+  /**
+   * Answer a command: `status`, `sense`, `dataInLength` of it go into the entry at the tail, whichever command that was
+   * for (the kernel goes by the id). Its data is dead from here on. Throws E_RING_NOT_IN_FLIGHT the second time.
+   */
+  complete(command: Command): void {
+    if (command.orphan) {
+      command.orphan = false
+      this.pool.put(command)
+      return
+    }
+    const { id } = command
+    if (this.byId[id] !== command) throw tcmuError('E_RING_NOT_IN_FLIGHT', { ring: this.owner.nexus.name, id })
+    const readLength = this.readLengthOf(command)
+    const words = this.words
+    const word = (this.cmdrOff + this.slots.shift()) >> 2
+    const uflags = readLength === 0 ? 0 : UserFlag.READ_LEN
+    words[word + at.id] = (words[word + at.id] & KFLAGS_MASK) | id | (uflags << UFLAGS_SHIFT)
+    words[word + at.status] = command.status & 0xff
+    words[word + at.readLen] = readLength
+    if (command.status === sam.CHECK_CONDITION) this.writeSense(command, word * WORD + CmdResponse.at.sense)
+    this.byId[id] = undefined
+    this.release(command)
+  }
+
+  /** All 96 bytes are written: the kernel hands all of them to the initiator. */
+  private writeSense(command: Command, to: number): void {
+    const { sense, senseLength } = command
+    for (let i = 0; i < SENSE_SIZE; i++) this.bytes[to + i] = i < senseLength ? sense[i] : 0
+  }
+
+  /**
+   * `read_len` to report, 0 for none. The kernel copies the whole buffer to the initiator when it is not told a length, and
+   * takes 0 for not told: what a command that may be Data-In left unfilled is zeroed then, lest stale data of others leaks.
+   */
+  private readLengthOf(command: Command): number {
+    const room = command.data.length
+    if (room === 0) return 0
+    const filled = command.dataInLength < room ? command.dataInLength : room
+    const failed = command.status === sam.CHECK_CONDITION
+    if (filled > 0 && this.features.readLength) return failed || filled < room ? filled : 0
+    if (filled < room && !failed && command.row?.dataDirection !== 'out') command.data.zero(filled)
+    return 0
+  }
+
+  private release(command: Command): void {
+    command.segments.revoke()
+    command.bidi.revoke()
+    command.data = noData
+    this.pool.put(command)
+  }
+
+  /** Show the kernel what was completed or passed over. True when there is news, which calls for one doorbell. */
+  publish(): boolean {
+    const tail = this.slots.count === 0 ? this.position : this.slots.first
+    if (tail === this.tail) return false
+    this.tail = tail
+    Atomics.store(this.words, at.tail, tail)
+    return true
+  }
+
+  /**
+   * After the kernel reset the ring: start at 0 and forget what was in flight. The memory of those commands is dead; they
+   * are still finished by whoever has them, which then changes nothing. Returns them, so that they can be told to stop.
+   */
+  reset(): Command[] {
+    const orphans = this.byId.filter((c) => c !== undefined)
+    for (const command of orphans) {
+      command.orphan = true
+      command.segments.revoke()
+      command.bidi.revoke()
+    }
+    this.byId.length = 0
+    this.slots.clear()
+    this.position = this.head = this.tail = 0
+    this.fault = undefined
+    return orphans
+  }
+}

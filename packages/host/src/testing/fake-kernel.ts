@@ -1,0 +1,364 @@
+import { fixedSense, sam, sense, senseKey } from '../scsi'
+import { CmdResponse, cmdEntrySize, ENTRY_ALIGN, EntryHeader, Mailbox, MAILBOX_VERSION, MailboxFlag, Op, OP_MASK, tmrEntrySize, UserFlag } from '../ring/abi'
+import { DataBlocks, type Extent } from './data-blocks'
+import { EntryRing, type PostedEntry } from './entry-ring'
+import { Random } from './random'
+
+export interface FakeKernelOptions {
+  /** Mailbox and command ring, bytes; small, so that it wraps. Default 4096. */
+  readonly ringBytes?: number
+  /** Default 1 MiB. */
+  readonly dataBytes?: number
+  /** Default 4096. */
+  readonly blockBytes?: number
+  /** Mailbox flags; default: everything. */
+  readonly flags?: number
+  readonly seed?: number
+  /** `fail`: TASK SET FULL when there is no room (qfull_time_out=0), instead of queueing. */
+  readonly whenFull?: 'queue' | 'fail'
+}
+
+/** Bytes an initiator sends or has room for; both make a bidirectional command. */
+export interface Transfer {
+  readonly dataIn?: number
+  readonly dataOut?: Uint8Array
+}
+
+/** What the initiator gets. */
+export interface KernelAnswer {
+  readonly id: number
+  readonly status: number
+  readonly sense: Uint8Array | null
+  /** Data-In that was delivered. */
+  readonly data: Uint8Array
+  /** Data-In asked for and not delivered. */
+  readonly residual: number
+  /** Ended by task management; user space's answer was not looked at. */
+  readonly aborted: boolean
+}
+
+interface Request {
+  readonly id: number
+  readonly cdb: Uint8Array
+  readonly dataIn: number
+  readonly dataOut: Uint8Array
+  readonly tell: ((a: KernelAnswer) => void) | undefined
+  state: 'waiting' | 'posted' | 'expired' | 'kept'
+  aborted: boolean
+  out: number[]
+  in: number[]
+}
+
+const none = new Uint8Array(0)
+const notReady = fixedSense(senseKey.NOT_READY, sense.LOGICAL_UNIT_COMMUNICATION_FAILURE)
+const invalidField = fixedSense(senseKey.ILLEGAL_REQUEST, sense.INVALID_FIELD_IN_CDB)
+const all = MailboxFlag.OOOC | MailboxFlag.READ_LEN | MailboxFlag.TMR | MailboxFlag.KEEP_BUF
+/** CMD ids are 16 bits, 0 is taken. */
+const MOST_IDS = 65535
+
+/**
+ * The kernel's side of a TCMU ring in plain memory, and what it would object to: `violations` lists every breach of the
+ * protocol, `broken` says that completions are no longer taken. Satisfies what a pump asks of a UIO device.
+ */
+export class FakeKernel {
+  readonly memory: ArrayBuffer
+  readonly bytes: Uint8Array
+  readonly violations: string[] = []
+  /** Doorbells so far. */
+  kicks = 0
+  broken = false
+  blocked = false
+  private readonly ring: EntryRing
+  private readonly data: DataBlocks
+  private readonly flags: number
+  private readonly requests = new Map<number, Request>()
+  private waiting: Request[] = []
+  private notices: { type: number; ids: readonly number[] }[] = []
+  private answers: KernelAnswer[] = []
+  private listener: (() => void) | undefined
+  private signalled = false
+  private processing = false
+
+  constructor(private readonly options: FakeKernelOptions = {}) {
+    const { ringBytes = 4096, dataBytes = 1 << 20, blockBytes = 4096, seed = 1 } = options
+    this.flags = options.flags ?? all
+    this.memory = new ArrayBuffer(ringBytes + dataBytes)
+    this.bytes = new Uint8Array(this.memory)
+    Mailbox.encode({ version: MAILBOX_VERSION, flags: this.flags, cmdrOff: Mailbox.size, cmdrSize: ringBytes - Mailbox.size }, this.bytes)
+    this.ring = new EntryRing(this.bytes, Mailbox.size, ringBytes - Mailbox.size)
+    this.data = new DataBlocks(this.bytes, ringBytes, blockBytes, new Random(seed))
+  }
+
+  /** The poll loop: `fn` runs soon after entries were posted, once for however many. */
+  onWake(fn: () => void): void {
+    this.listener = fn
+    this.signal()
+  }
+
+  private signal(): void {
+    if (!this.listener || this.signalled) return
+    this.signalled = true
+    setImmediate(() => {
+      this.signalled = false
+      this.listener?.()
+    })
+  }
+
+  /** The doorbell: the 4-byte write to the UIO node. */
+  kick(): void {
+    this.kicks++
+    this.process()
+  }
+
+  close(): void {
+    this.listener = undefined
+  }
+
+  /** Commands an initiator waits for, posted or not. */
+  get outstanding(): number {
+    return this.requests.size
+  }
+
+  /** Positions as the mailbox has them. */
+  get positions(): { head: number; tail: number } {
+    return { head: this.ring.head, tail: this.ring.tail }
+  }
+
+  /** An initiator's command. Its answer goes to `tell`, or waits for `reap`. Returns its id; 0 when it got none. */
+  queue(cdb: Uint8Array, transfer: Transfer = {}, tell?: (a: KernelAnswer) => void): number {
+    const request: Request = {
+      id: this.freeId(), cdb, dataIn: transfer.dataIn ?? 0, dataOut: transfer.dataOut ?? none, tell, state: 'waiting', aborted: false, out: [], in: [],
+    }
+    const refused = this.refusal(request)
+    if (refused) {
+      this.answer(request, ...refused)
+      return request.id
+    }
+    this.requests.set(request.id, request)
+    if (this.waiting.length > 0 || !this.post(request)) {
+      if (this.options.whenFull === 'fail') this.end(request, sam.TASK_SET_FULL, null)
+      else this.waiting.push(request)
+    }
+    return request.id
+  }
+
+  private freeId(): number {
+    for (let id = 1; id <= MOST_IDS; id++) if (!this.requests.has(id)) return id
+    return 0
+  }
+
+  private refusal(r: Request): [number, Uint8Array | null] | undefined {
+    if (r.id === 0) return [sam.TASK_SET_FULL, null]
+    if (this.blocked) return [sam.BUSY, null]
+    if (this.broken) return [sam.CHECK_CONDITION, notReady]
+    const blocks = this.data.blocksFor(r.dataIn) + this.data.blocksFor(r.dataOut.length)
+    const tooLarge = blocks > this.data.total || cmdEntrySize(blocks, r.cdb.length) > this.ring.size / 2
+    return tooLarge ? [sam.CHECK_CONDITION, invalidField] : undefined
+  }
+
+  private post(r: Request): boolean {
+    const blocks = this.data.blocksFor(r.dataIn) + this.data.blocksFor(r.dataOut.length)
+    if (!this.data.has(blocks) || !this.ring.fits(cmdEntrySize(blocks, r.cdb.length))) return false
+    r.out = this.data.allocate(r.dataOut.length)
+    r.in = this.data.allocate(r.dataIn)
+    this.checkBlocks([...r.out, ...r.in])
+    const out = this.data.extents(r.out, r.dataOut.length)
+    const into = this.data.extents(r.in, r.dataIn)
+    let at = 0
+    for (const e of out) this.bytes.set(r.dataOut.subarray(at, (at += e.length)), e.offset)
+    const bidi = r.dataOut.length > 0 && r.dataIn > 0
+    this.ring.command(r.id, r.cdb, bidi || r.dataIn === 0 ? out : into, bidi ? into : [])
+    r.state = 'posted'
+    this.signal()
+    return true
+  }
+
+  /** Task management: a notice that these commands were aborted. Waits when the ring is full; nothing without the flag. */
+  tmr(type: number, ids: readonly number[]): void {
+    for (const id of ids) {
+      const r = this.requests.get(id)
+      if (r) r.aborted = true
+    }
+    if (!(this.flags & MailboxFlag.TMR)) return
+    this.notices.push({ type, ids })
+    this.postNotices()
+  }
+
+  private postNotices(): void {
+    while (this.notices.length > 0 && this.ring.fits(tmrEntrySize(this.notices[0].ids.length))) {
+      const n = this.notices.shift()!
+      this.ring.taskManagement(n.type, n.ids)
+      this.signal()
+    }
+  }
+
+  /** Post an entry of an unknown operation. */
+  strange(op: number, length = ENTRY_ALIGN): void {
+    this.ring.strange(op, length)
+    this.signal()
+  }
+
+  /** cmd_time_out ran out: the initiator is told, the entry stays until user space answers. */
+  expire(id: number): void {
+    const r = this.requests.get(id)
+    if (r?.state !== 'posted') throw new Error(`command ${id} is not in the ring`)
+    r.state = 'expired'
+    this.answer(r, sam.CHECK_CONDITION, notReady)
+  }
+
+  /** action/block_dev */
+  block(on: boolean): void {
+    this.process()
+    this.blocked = on
+    if (on) for (const r of this.waiting.splice(0)) this.end(r, sam.BUSY, null)
+  }
+
+  /** action/reset_ring: everything in the ring is dropped, to be retried by the initiator or failed. */
+  reset(how: 'retry' | 'fail' = 'retry'): void {
+    for (const r of [...this.requests.values()]) {
+      if (r.state === 'waiting') continue
+      if (r.state === 'posted') this.answer(r, how === 'retry' ? sam.BUSY : sam.CHECK_CONDITION, how === 'retry' ? null : notReady)
+      this.drop(r)
+    }
+    this.notices = []
+    this.ring.reset()
+    this.broken = false
+    this.refill()
+  }
+
+  /** action/free_kept_buf; throws as the write would fail. */
+  freeKeptBuffer(id: number): void {
+    const r = this.requests.get(id)
+    if (r?.state !== 'kept') throw Object.assign(new Error(`EINVAL: command ${id} keeps no buffer`), { code: 'EINVAL' })
+    this.drop(r)
+    this.refill()
+  }
+
+  /** Take completions, as the kernel also does without a doorbell now and then, and return the answers since last time. */
+  reap(): KernelAnswer[] {
+    this.process()
+    return this.answers.splice(0)
+  }
+
+  private process(): void {
+    if (this.processing) return
+    this.processing = true
+    try {
+      this.clean()
+      if (!this.broken) this.refill()
+    } finally {
+      this.processing = false
+    }
+  }
+
+  private clean(): void {
+    const { ring } = this
+    const tail = ring.tail
+    while (!this.broken && ring.clean !== tail) {
+      const entry = ring.entries[0]
+      if (!entry || !this.isOnTheWay(tail)) {
+        this.violate(`tail ${tail} is not where an entry ends (clean ${ring.clean}, head ${ring.head})`)
+        this.broken = true
+        return
+      }
+      this.consume(entry)
+      if (!this.broken) ring.cleaned(entry)
+    }
+  }
+
+  private isOnTheWay(tail: number): boolean {
+    return this.ring.entries.some((e) => (e.position + e.length) % this.ring.size === tail)
+  }
+
+  private refill(): void {
+    this.postNotices()
+    while (!this.broken && !this.blocked && this.waiting.length > 0 && this.post(this.waiting[0])) this.waiting.shift()
+  }
+
+  private consume(entry: PostedEntry): void {
+    const at = this.ring.offset + entry.position
+    const header = EntryHeader.decode(this.bytes, at)
+    if (header.lenOp !== (entry.length | entry.op)) this.violate(`len_op of the entry at ${entry.position} was changed to ${header.lenOp}`)
+    if (header.kflags !== 0) this.violate(`kflags of the entry at ${entry.position} were changed`)
+    if (entry.op === Op.CMD) return this.complete(header.cmdId, header.uflags, at)
+    if (header.cmdId !== 0) this.violate(`the id of a PAD, TMR or unknown entry at ${entry.position} was changed to ${header.cmdId}`)
+    const unknown = entry.op > Op.TMR && (entry.op & OP_MASK) === entry.op
+    if (unknown && !(header.uflags & UserFlag.UNKNOWN_OP)) this.violate(`the unknown entry at ${entry.position} is not marked`)
+  }
+
+  private complete(id: number, uflags: number, at: number): void {
+    const r = this.requests.get(id)
+    if (!r || r.state === 'waiting' || r.state === 'kept') {
+      this.violate(`completion of command ${id}, which is ${r ? r.state : 'unknown'}`)
+      this.broken = true
+      return
+    }
+    const rsp = CmdResponse.decode(this.bytes, at)
+    if (this.bytes.subarray(at + CmdResponse.at.scsiStatus + 1, at + CmdResponse.at.readLen).some((b) => b !== 0)) {
+      this.violate(`reserved bytes of the response to command ${id} are not zero`)
+    }
+    if (r.state === 'posted') this.deliver(r, uflags, rsp.scsiStatus, rsp.readLen, rsp.sense)
+    if (uflags & UserFlag.KEEP_BUF && this.flags & MailboxFlag.KEEP_BUF) r.state = 'kept'
+    else this.drop(r)
+  }
+
+  private deliver(r: Request, uflags: number, status: number, readLen: number, bytes: Uint8Array): void {
+    if (r.aborted) return this.answer(r, sam.TASK_ABORTED, null)
+    if (uflags & UserFlag.UNKNOWN_OP) return this.answer(r, sam.CHECK_CONDITION, notReady)
+    const check = status === sam.CHECK_CONDITION
+    const counted = (uflags & UserFlag.READ_LEN) !== 0 && (this.flags & MailboxFlag.READ_LEN) !== 0 && readLen > 0 && r.dataOut.length === 0
+    const length = check && !counted ? 0 : counted ? Math.min(readLen, r.dataIn) : r.dataIn
+    this.answer(r, status, check ? bytes : null, this.gather(this.data.extents(r.in, r.dataIn)).subarray(0, length))
+  }
+
+  private gather(extents: readonly Extent[]): Uint8Array {
+    return Buffer.concat(extents.map((e) => this.bytes.slice(e.offset, e.offset + e.length)))
+  }
+
+  private answer(r: Request, status: number, senseBytes: Uint8Array | null, data: Uint8Array = none): void {
+    const a: KernelAnswer = { id: r.id, status, sense: senseBytes, data, residual: r.dataIn - data.length, aborted: r.aborted }
+    if (r.tell) r.tell(a)
+    else this.answers.push(a)
+  }
+
+  private end(r: Request, status: number, senseBytes: Uint8Array | null): void {
+    this.drop(r)
+    this.answer(r, status, senseBytes)
+  }
+
+  private drop(r: Request): void {
+    this.requests.delete(r.id)
+    this.data.release([...r.out, ...r.in])
+  }
+
+  private violate(what: string): void {
+    this.violations.push(what)
+  }
+
+  private checkBlocks(blocks: readonly number[]): void {
+    const block = this.data.dirty(blocks)
+    if (block !== undefined) this.violate(`data block ${block} was written while it belonged to no command`)
+  }
+
+  private checkFree(): void {
+    this.checkBlocks(this.data.free)
+    const entry = this.ring.dirty()
+    if (entry !== undefined) this.violate(`byte ${entry} of the command ring was written, and belongs to no entry`)
+    const { version, flags, cmdrOff, cmdrSize, cmdHead } = Mailbox.decode(this.bytes)
+    const same = version === MAILBOX_VERSION && flags === this.flags && cmdrOff === this.ring.offset && cmdrSize === this.ring.size
+    if (!same || cmdHead !== this.ring.head) this.violate('the kernel\'s part of the mailbox was written')
+  }
+
+  /** Throws, listing what is wrong, unless every command was answered, all memory is free and the protocol was kept. */
+  assertIdle(): void {
+    this.process()
+    this.checkFree()
+    const { head, tail } = this.positions
+    const wrong = [...this.violations]
+    if (this.broken) wrong.push('the ring is broken')
+    if (this.requests.size > 0) wrong.push(`commands ${[...this.requests.keys()].join(', ')} were not answered`)
+    if (head !== tail) wrong.push(`the ring is not empty: head ${head}, tail ${tail}`)
+    if (this.data.used > 0) wrong.push(`${this.data.used} data blocks are in use`)
+    if (wrong.length > 0) throw new Error(`the kernel objects:\n  ${wrong.join('\n  ')}`)
+  }
+}
