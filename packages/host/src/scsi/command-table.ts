@@ -69,8 +69,8 @@ export class CommandTable {
 
   /** The row for a CDB; `null` when the operation code is known but not its service action. */
   find(cdb: Uint8Array): CommandRow | null | undefined {
-    const slot = this.slots[cdb[0]!]
-    return Array.isArray(slot) ? (slot[cdb[1]! & SERVICE_ACTION] ?? null) : slot
+    const slot = this.slots[cdb[0]]
+    return Array.isArray(slot) ? (slot[cdb[1] & SERVICE_ACTION] ?? null) : slot
   }
 
   /** The row of one code; what REPORT SUPPORTED OPERATION CODES asks. `undefined`: no such operation code. */

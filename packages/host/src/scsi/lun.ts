@@ -2,6 +2,7 @@ import type { Segments } from '../wire'
 import type { CommandRow, CommandTable } from './command-table'
 import type { Status } from './status'
 import type { Task } from './task'
+import type { Designator } from './vpd/identification'
 
 /** What a callback gives back: a status, now or later. */
 export type Result = Status | Promise<Status>
@@ -91,6 +92,14 @@ export interface ModeState {
   swp: boolean
 }
 
+/** What the target port that a nexus uses adds to INQUIRY data. */
+export interface PortIdentity {
+  /** Version descriptor of the transport standard (SPC-4 table 142). */
+  readonly versionDescriptor?: number
+  /** Appended to VPD 83h. */
+  readonly designators?: readonly Designator[]
+}
+
 /** What SCSI commands may ask of their logical unit. */
 export interface Lun {
   readonly name: string
@@ -122,6 +131,8 @@ export interface Lun {
   attention(status: Status, except?: Nexus): void
   /** Take the unit attention that waits for a nexus, as REQUEST SENSE does (SPC-4 6.39). */
   takeAttention(nexus: Nexus): Status | undefined
+  /** Absent when no front end has anything to say of its ports. */
+  readonly port?: (nexus: Nexus) => PortIdentity
 }
 
 /** Order in which the links of a device's answer chain are asked; the lowest first. */
@@ -134,6 +145,8 @@ export interface LunExtension {
   readonly stage?: number
   /** Answer the task, or pass it on with undefined. Called with `task.row` set when there is one. */
   readonly answer?: (task: Task) => Result | undefined
+  /** The port behind a nexus, for INQUIRY data. */
+  readonly port?: (nexus: Nexus) => PortIdentity
 }
 
 /** How a front end uses a logical unit. */

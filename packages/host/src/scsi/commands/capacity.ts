@@ -1,0 +1,49 @@
+import { bits, layout, skip, u16be, u32be, u64be, u8 } from '../../wire'
+import { type CommandRow, command } from '../command-table'
+import { ReadCapacity10, ServiceActionIn16 } from '../cdb'
+import type { Lun, Result } from '../lun'
+import { provisioned, readsZero } from '../medium'
+import { op, serviceAction } from '../opcodes'
+import type { Task } from '../task'
+import { invalidField } from './checks'
+
+/** SBC-3 5.15.2 */
+export const Capacity10 = layout('read_capacity_10_data', { lastLba: u32be, blockLength: u32be }, { size: 8 })
+/** SBC-3 5.16.2 */
+export const Capacity16 = layout('read_capacity_16_data', {
+  lastLba: u64be,
+  blockLength: u32be,
+  protection: bits(u8, { pType: [3, 1], protEn: 0 }),
+  exponents: bits(u8, { piExponent: [7, 4], physicalExponent: [3, 0] }),
+  provisioning: bits(u16be, { lbpme: 15, lbprz: 14, lowestAligned: [13, 0] }),
+  reserved: skip(16),
+}, { size: 32 })
+
+/** The last LBA is more than 32 bits say: ask READ CAPACITY(16). */
+const MORE = 0xffffffff
+
+function runReadCapacity10(lun: Lun, task: Task, c: { reladr: number; pmi: number }): Result {
+  if (c.reladr) return invalidField(task, 'reladr', 0)
+  if (c.pmi) return invalidField(task, 'pmi', 0)
+  const data = Capacity10.encode({ lastLba: Math.min(Math.max(0, lun.blocks - 1), MORE), blockLength: lun.blockSize })
+  return task.respond(data, Capacity10.size)
+}
+
+function runReadCapacity16(lun: Lun, task: Task, c: { allocation: number }): Result {
+  const data = Capacity16.encode({
+    lastLba: Math.max(0, lun.blocks - 1), blockLength: lun.blockSize, physicalExponent: lun.physicalExponent,
+    lbpme: provisioned(lun), lbprz: readsZero(lun),
+  })
+  return task.respond(data, c.allocation)
+}
+
+export const readCapacity10 = command({
+  op: op.READ_CAPACITY_10, name: 'READ CAPACITY(10)', cdb: ReadCapacity10, access: 'none', dataDirection: 'in',
+  transfer: () => Capacity10.size, allowed: { reserved: true }, run: runReadCapacity10,
+})
+export const readCapacity16 = command({
+  op: op.SERVICE_ACTION_IN_16, sa: serviceAction.READ_CAPACITY_16, name: 'READ CAPACITY(16)', cdb: ServiceActionIn16, access: 'none',
+  dataDirection: 'in', transfer: (c) => c.allocation, allowed: { reserved: true }, run: runReadCapacity16,
+})
+
+export const capacityCommands: readonly CommandRow[] = [readCapacity10, readCapacity16]

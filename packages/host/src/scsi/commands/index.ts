@@ -1,0 +1,35 @@
+import type { CommandRow } from '../command-table'
+import { blockModePages } from '../mode-pages'
+import { accessCommands } from './access'
+import { cacheCommands } from './cache'
+import { capacityCommands } from './capacity'
+import { inquiry } from './inquiry'
+import { modeSelectCommands } from './mode-select'
+import { modeSenseCommands } from './mode-sense'
+import { readyCommands } from './ready'
+
+/** MODE SENSE and MODE SELECT over the mode pages of a block device. */
+export const { modeSense6, modeSense10 } = modeSenseCommands(blockModePages)
+export const { modeSelect6, modeSelect10 } = modeSelectCommands(blockModePages)
+
+/** Everything that the host answers for a handler that moves blocks. Hot rows first. */
+export const blockCommands: readonly CommandRow[] = [
+  ...accessCommands,
+  ...readyCommands,
+  inquiry,
+  ...capacityCommands,
+  ...cacheCommands,
+  modeSense6,
+  modeSense10,
+  modeSelect6,
+  modeSelect10,
+]
+
+export * from './access'
+export * from './cache'
+export * from './capacity'
+export * from './checks'
+export * from './inquiry'
+export * from './mode-select'
+export * from './mode-sense'
+export * from './ready'

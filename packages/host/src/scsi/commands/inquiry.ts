@@ -1,0 +1,70 @@
+import { ascii, bits, layout, skip, u16be, u8 } from '../../wire'
+import { type CommandRow, command } from '../command-table'
+import { Inquiry } from '../cdb'
+import type { Lun, Result } from '../lun'
+import { op } from '../opcodes'
+import type { Task } from '../task'
+import { blockPages, encodePage, identityPages, printable, type VpdPage, vpdPages } from '../vpd'
+import { invalidField } from './checks'
+
+/** SPC-4 6.6.2 */
+export const StandardInquiry = layout('standard_inquiry', {
+  peripheral: bits(u8, { qualifier: [7, 5], deviceType: [4, 0] }),
+  medium: bits(u8, { rmb: 7 }),
+  version: u8,
+  format: bits(u8, { normAca: 5, hiSup: 4, responseFormat: [3, 0] }),
+  additionalLength: u8,
+  access: bits(u8, { sccs: 7, tpgs: [5, 4], threePc: 3, protect: 0 }),
+  ports: bits(u8, { encServ: 6, multiP: 4 }),
+  queue: bits(u8, { cmdQue: 1 }),
+  vendor: ascii(8),
+  product: ascii(16),
+  revision: ascii(4),
+  vendorSpecific: skip(20),
+  reserved: skip(2),
+  version1: u16be,
+  version2: u16be,
+  version3: u16be,
+  version4: u16be,
+  more: skip(30),
+}, { size: 96 })
+
+/** SPC-4 table 142: values of the version descriptor fields, no revision claimed. */
+export const versionDescriptor = { SAM_5: 0x00a0, SPC_4: 0x0460, SBC_3: 0x04c0, ISCSI: 0x0960 } as const
+const SPC_4_VERSION = 6
+const RESPONSE_FORMAT = 2
+
+/** How a unit differs from a fixed disk in its standard INQUIRY data. */
+export interface StandardData {
+  readonly removable?: boolean
+  /** The command set standard of the device type. */
+  readonly commandSet: number
+}
+
+function standardData(lun: Lun, task: Task, more: StandardData): Uint8Array {
+  const { vendor, product, revision } = lun.identity
+  return StandardInquiry.encode({
+    deviceType: lun.deviceType, rmb: more.removable ?? false, version: SPC_4_VERSION, hiSup: 1, responseFormat: RESPONSE_FORMAT,
+    additionalLength: StandardInquiry.size - StandardInquiry.at.additionalLength - 1, cmdQue: 1,
+    vendor: printable(vendor, 8), product: printable(product, 16), revision: printable(revision, 4),
+    version1: versionDescriptor.SAM_5, version2: versionDescriptor.SPC_4, version3: more.commandSet,
+    version4: lun.port?.(task.nexus).versionDescriptor ?? 0,
+  })
+}
+
+/** INQUIRY for units that have these pages besides page 00h. */
+export function inquiryCommand(pages: readonly VpdPage[], data: StandardData): CommandRow {
+  const all = vpdPages(...pages)
+  const run = (lun: Lun, task: Task, c: { evpd: number; cmddt: number; page: number; allocation: number }): Result => {
+    if (c.cmddt) return invalidField(task, 'cmddt', 1)
+    if (!c.evpd) return c.page === 0 ? task.respond(standardData(lun, task, data), c.allocation) : invalidField(task, 'page')
+    const page = all.find((p) => p.code === c.page && (p.when?.(lun) ?? true))
+    return page ? task.respond(encodePage(page, lun, task), c.allocation) : invalidField(task, 'page')
+  }
+  return command({
+    op: op.INQUIRY, name: 'INQUIRY', cdb: Inquiry, access: 'none', dataDirection: 'in', transfer: (c) => c.allocation,
+    allowed: { attention: true, formatting: true, recovering: true, stopped: true, reserved: true }, run,
+  })
+}
+
+export const inquiry = inquiryCommand([...identityPages, ...blockPages], { commandSet: versionDescriptor.SBC_3 })

@@ -1,0 +1,67 @@
+import type { Segments } from '../wire'
+import type { BlockIo, Lun, Result } from './lun'
+import { Status } from './status'
+import { Direction, type Task } from './task'
+
+/** Largest private buffer of a command that the host makes out of reads and writes. */
+export const CHUNK_BYTES = 2 ** 20
+
+/** A stretch of the medium and memory for it, on behalf of a task. */
+export class PartIo implements BlockIo {
+  constructor(
+    private readonly task: Task, readonly data: Segments, readonly offset: number, readonly length = data.length, readonly fua = false,
+  ) {}
+  get signal(): AbortSignal {
+    return this.task.signal
+  }
+}
+
+/** Everything acknowledged is on the medium when this settles; a handler without `flush` writes through. */
+export function flush(lun: Lun, task: Task): Result {
+  const flushed = lun.ops.flush?.(task.signal) ?? Status.OK
+  if (typeof flushed === 'number') return flushed === Status.NOT_HANDLED ? Status.OK : flushed
+  return flushed.then((s) => (s === Status.NOT_HANDLED ? Status.OK : s))
+}
+
+/** `next` when `first` went well, its status otherwise; no promise while there is none. */
+export function andThen(first: Result, next: () => Result): Result {
+  if (typeof first === 'number') return first === Status.OK ? next() : first
+  return first.then((s) => (s === Status.OK ? next() : s))
+}
+
+/** Whether a write has to ask for FUA, and whether the host has to flush after it (SBC-3 4.13, FUA). */
+export const fuaNative = (lun: Lun, fua: boolean): boolean => fua && lun.writeCache && lun.abilities.fua === 'native'
+export const fuaFlush = (lun: Lun, fua: boolean): boolean => fua && lun.writeCache && lun.abilities.fua !== 'native'
+
+/** Write `data` at `offset`, on the medium when it settles if `fua`. */
+export function writePart(lun: Lun, task: Task, data: Segments, offset: number, fua: boolean): Result {
+  const written = lun.ops.write(new PartIo(task, data, offset, data.length, fuaNative(lun, fua)))
+  return fuaFlush(lun, fua) ? andThen(written, () => flush(lun, task)) : written
+}
+
+/** Bytes of whole blocks there are for the task's range: fewer than `task.length` when the initiator sent less. */
+export const wholeBlocks = (lun: Lun, task: Task): number =>
+  task.data.length >= task.length ? task.length : task.data.length - (task.data.length % lun.blockSize)
+
+/** Data-Out was promised the other way round: memory of `task.data` is not what the initiator sent. */
+export const noDataOut = (task: Task): boolean => task.direction === Direction.IN
+
+/**
+ * Call `step` for consecutive stretches of at most CHUNK_BYTES whole blocks. Ends at the first status that is not OK, and
+ * between stretches when the task was aborted.
+ */
+export async function eachChunk(
+  lun: Lun, task: Task, length: number, step: (at: number, size: number) => Result,
+): Promise<Status> {
+  const most = Math.max(lun.blockSize, CHUNK_BYTES - (CHUNK_BYTES % lun.blockSize))
+  for (let at = 0; at < length; at += most) {
+    if (task.aborted) return Status.ABORTED
+    const status = await step(at, Math.min(most, length - at))
+    if (status !== Status.OK) return status
+  }
+  return Status.OK
+}
+
+/** Thin provisioning, and what unmapped blocks read as: READ CAPACITY(16) and VPD B2h say the same. */
+export const provisioned = (lun: Lun): boolean => lun.abilities.unmap !== 'none'
+export const readsZero = (lun: Lun): boolean => provisioned(lun) && lun.unmappedReadsZero
