@@ -6,7 +6,12 @@ import { capacityCommands } from './capacity'
 import { inquiry } from './inquiry'
 import { modeSelectCommands } from './mode-select'
 import { modeSenseCommands } from './mode-sense'
+import { readModifyWriteCommands } from './read-modify-write'
 import { readyCommands } from './ready'
+import { reportCommands } from './report'
+import { provisioningCommands } from './unmap'
+import { verifyCommands } from './verify'
+import { writeSameCommands } from './write-same'
 
 /** MODE SENSE and MODE SELECT over the mode pages of a block device. */
 export const { modeSense6, modeSense10 } = modeSenseCommands(blockModePages)
@@ -23,6 +28,11 @@ export const blockCommands: readonly CommandRow[] = [
   modeSense10,
   modeSelect6,
   modeSelect10,
+  ...verifyCommands,
+  ...readModifyWriteCommands,
+  ...provisioningCommands,
+  ...writeSameCommands,
+  ...reportCommands,
 ]
 
 export * from './access'
@@ -32,4 +42,9 @@ export * from './checks'
 export * from './inquiry'
 export * from './mode-select'
 export * from './mode-sense'
+export * from './read-modify-write'
 export * from './ready'
+export * from './report'
+export * from './unmap'
+export * from './verify'
+export * from './write-same'
