@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sam, senseKey } from '../../packages/host/src/scsi'
 import * as abi from '../../packages/host/src/ring/abi'
+import { describeIf } from '../lib/requires'
 
 /** Each number of ours with the C expression it must equal. */
 const { Mailbox, EntryHeader, CmdRequest, CmdResponse, Iovec, TmrEntry, MailboxFlag, UserFlag, Op, TmrType } = abi
@@ -63,29 +64,29 @@ function evaluate(name: string, header: string, expressions: readonly string[]):
   return execFileSync(program, { encoding: 'utf8' }).trim().split('\n').map(Number)
 }
 
-function available(header: string): boolean {
+function lacking(header: string, debianPackage: string): string | undefined {
   try {
     evaluate('probe', header, ['1'])
-    return true
+    return undefined
   } catch {
-    return false
+    return `needs a C compiler and <${header}>; apt-get install gcc ${debianPackage}`
   }
 }
 
 /** A 32-bit compiler has another iovec; the kernel of such machines too, and Node is not built for them. */
-describe.each([
-  ['linux/target_core_user.h', 'linux-libc-dev', ring],
-  ['scsi/scsi.h', 'libc6-dev', scsi],
-] as const)('numbers of <%s>', (header, debianPackage, expected) => {
-  if (!available(header)) {
-    test.skip(`needs a C compiler (gcc) and <${header}> (${debianPackage})`, () => {})
-    return
-  }
-  const values = evaluate('values', header, expected.map(([expression]) => expression))
-  test.each(expected.map(([expression, ours], i) => ({ expression, ours, theirs: values[i] })))('$expression is $theirs', ({ ours, theirs }) => {
-    expect(ours).toBe(theirs)
+for (const [header, debianPackage, expected] of [['linux/target_core_user.h', 'linux-libc-dev', ring], ['scsi/scsi.h', 'libc6-dev', scsi]] as const) {
+  describeIf(lacking(header, debianPackage), `numbers of <${header}>`, () => {
+    let values: Map<string, number>
+    beforeAll(() => {
+      const expressions = expected.map(([expression]) => expression)
+      const results = evaluate('values', header, expressions)
+      values = new Map(expressions.map((e, k) => [e, results[k]]))
+    })
+    test.each(expected)('%s is %d', (expression, ours) => {
+      expect(values.get(expression)).toBe(ours)
+    })
   })
-})
+}
 
 test('an entry with many iovecs keeps its CDB behind them, one with few behind the room for the response', () => {
   expect([0, 4, 5].map(abi.cmdBaseSize)).toEqual([112, 112, 128])

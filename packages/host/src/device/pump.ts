@@ -1,0 +1,195 @@
+import type { TcmuError } from '../errors'
+import { type Command, type MalformedEntry, Ring, type RingOwner } from '../ring'
+import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '../scsi'
+
+/** Commands taken before other devices and I/O completions get their turn. */
+const BATCH = 128
+/** Above this many live commands nothing more is taken; the kernel then queues. */
+const MAX_IN_FLIGHT = 4096
+
+/** A mapped ring and its doorbells: a UIO device, or something that behaves like one. */
+export interface RingPort {
+  readonly memory: ArrayBuffer
+  /** `fn` is called after the peer posted entries; one call may stand for many. Not from inside `kick`. */
+  onWake(fn: () => void): void
+  /** Tell the peer that the tail moved. */
+  kick(): void
+}
+
+/** What a pump asks of the logical unit it feeds. */
+export type PumpedUnit = Pick<LogicalUnit, 'name' | 'execute' | 'abort' | 'join' | 'leave'>
+
+export interface PumpOptions {
+  readonly batch?: number
+  readonly maxInFlight?: number
+  /** Called at the end of each batch, before the kernel is told: hand collected I/O to its engine. */
+  readonly flush?: () => void
+  /** The ring is corrupt; nothing more is taken from it. */
+  readonly broken?: (error: TcmuError) => void
+  /** The peer posted nonsense that was answered or skipped. May be called for every command: limit what is logged. */
+  readonly malformed?: (fault: MalformedEntry) => void
+  /** The logical unit threw: a bug of the host. The command was answered. */
+  readonly failed?: (error: unknown) => void
+}
+
+/**
+ * Carries commands from a ring to a logical unit and their results back: many commands a wake-up, one doorbell a batch.
+ * Results that come later are collected until the callbacks of the moment and their microtasks have run.
+ */
+export class Pump implements RingOwner {
+  readonly nexus: Nexus
+  readonly ring: Ring
+  private readonly batch: number
+  private readonly maxInFlight: number
+  private readonly flush: (() => void) | undefined
+  private running = false
+  /** `run` or `publish` is due: from `setImmediate`, from `process.nextTick`. */
+  private runDue = false
+  private publishDue = false
+  /** Stopped at the limit of live commands. */
+  private full = false
+  private taking = true
+  private closed = false
+  private idlers: (() => void)[] = []
+  private readonly runLater = (): void => {
+    this.runDue = false
+    this.run()
+  }
+  private readonly publishLater = (): void => {
+    this.publishDue = false
+    this.publish()
+    if (this.full && this.ring.inFlight < this.maxInFlight) this.later()
+  }
+
+  /** Throws E_RING_MAILBOX. Commands are taken from now on. */
+  constructor(private readonly port: RingPort, private readonly unit: PumpedUnit, private readonly options: PumpOptions = {}) {
+    this.nexus = { name: `kernel ring of ${unit.name}` }
+    this.batch = options.batch ?? BATCH
+    this.maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT
+    this.flush = options.flush
+    this.ring = new Ring(port.memory, this)
+    unit.join(this.nexus)
+    port.onWake(() => this.wake())
+    this.later()
+  }
+
+  /** Entries may have been posted. */
+  wake(): void {
+    if (this.running) this.later()
+    else this.run()
+  }
+
+  private later(): void {
+    if (this.runDue) return
+    this.runDue = true
+    setImmediate(this.runLater)
+  }
+
+  private run(): void {
+    if (this.running || !this.taking) return
+    this.running = true
+    try {
+      this.takeSome()
+      this.flush?.()
+      this.publish()
+    } finally {
+      this.running = false
+    }
+  }
+
+  private takeSome(): void {
+    try {
+      if (this.takeBatch()) this.later()
+    } catch (e) {
+      this.taking = false
+      this.options.broken?.(e as TcmuError)
+    }
+  }
+
+  /** True when there may be more to take. */
+  private takeBatch(): boolean {
+    const { ring, unit } = this
+    this.full = false
+    for (let n = 0; n < this.batch; n++) {
+      if (ring.inFlight >= this.maxInFlight) {
+        this.full = true
+        return false
+      }
+      const command = ring.next()
+      if (command === undefined) return false
+      try {
+        unit.execute(command)
+      } catch (e) {
+        this.fail(command, e)
+      }
+    }
+    return true
+  }
+
+  /** `execute` does not throw; if it did, the initiator still gets its answer. */
+  private fail(command: Command, e: unknown): void {
+    this.options.failed?.(e)
+    if (this.ring.find(command.id) !== command) return
+    command.status = sam.CHECK_CONDITION
+    command.dataInLength = 0
+    command.setSense(fixedSense(senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE))
+    this.finished(command)
+  }
+
+  finished(command: Command): void {
+    this.ring.complete(command)
+    if (this.running || this.publishDue || this.closed) return
+    this.publishDue = true
+    process.nextTick(this.publishLater)
+  }
+
+  private publish(): void {
+    if (this.closed) return
+    if (this.ring.publish()) this.port.kick()
+    if (this.ring.inFlight === 0 && this.idlers.length > 0) for (const tell of this.idlers.splice(0)) tell()
+  }
+
+  aborted(_type: number, commands: readonly Command[]): void {
+    const those = new Set<unknown>(commands)
+    void this.unit.abort((task) => those.has(task))
+  }
+
+  malformed(fault: MalformedEntry): void {
+    this.options.malformed?.(fault)
+  }
+
+  /** Take nothing more, and wait until all that was taken is answered and the kernel told; false at the deadline. */
+  async stop(deadlineMs: number): Promise<boolean> {
+    this.taking = false
+    if (this.ring.inFlight === 0) return true
+    let timer: NodeJS.Timeout | undefined
+    const idle = new Promise<boolean>((resolve) => this.idlers.push(() => resolve(true)))
+    const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, deadlineMs, false)))
+    const result = await Promise.race([idle, late])
+    clearTimeout(timer)
+    return result
+  }
+
+  /** Take commands again after `stop`. */
+  start(): void {
+    this.taking = true
+    this.later()
+  }
+
+  /** After the kernel reset the ring: tell what was live to stop, and start at the beginning. */
+  reset(): void {
+    const orphans = new Set<unknown>(this.ring.reset())
+    if (orphans.size > 0) void this.unit.abort((task) => orphans.has(task))
+    this.start()
+  }
+
+  /** Let go of the memory, at once: what still comes back is swallowed. Close the port after this. */
+  close(): void {
+    if (this.closed) return
+    this.taking = false
+    this.closed = true
+    const orphans = new Set<unknown>(this.ring.reset())
+    if (orphans.size > 0) void this.unit.abort((task) => orphans.has(task))
+    this.unit.leave(this.nexus)
+  }
+}
