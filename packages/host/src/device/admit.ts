@@ -1,4 +1,5 @@
-import { type CommandRow, type CommandTable, type Lun, type Result, Status, type Task, type ViewOf } from '../scsi'
+import type { CommandRow, CommandTable, Lun, Result, Task, ViewOf } from '../scsi'
+import { Status } from '../scsi/status'
 import type { RangeGate } from './gate'
 
 const SERVICE_ACTION_BYTE = 1

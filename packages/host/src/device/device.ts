@@ -1,9 +1,11 @@
 import { statusOfError } from '../handler/errno'
 import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
-import {
-  type Abilities, type BlockOps, type CommandRow, CommandTable, type Identity, isStatus, type Limits, type LogicalUnit, type LunExtension,
-  type ModeState, type Nexus, type Result, rowsFor, stage, Status, type Task,
+import type {
+  Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, Result, Task,
 } from '../scsi'
+import { CommandTable, rowsFor } from '../scsi/command-table'
+import { stage } from '../scsi/lun'
+import { isStatus, Status } from '../scsi/status'
 import { runRow } from './admit'
 import { Attentions } from './attention'
 import { Complaints } from './complaints'

@@ -1,6 +1,7 @@
 import { SyncBailHook } from 'tapable'
 import type { Answer, BlocksHandler } from '../handler/types'
-import { type Abilities, type BlockIo, type BlockOps, type Result, Status } from '../scsi'
+import type { Abilities, BlockIo, BlockOps, Result } from '../scsi'
+import { Status } from '../scsi/status'
 
 /** Where filters tap in: each callback of a blocks handler, before it. */
 export interface OpHooks {

@@ -1,4 +1,5 @@
-import { sam, type Task } from '../scsi'
+import type { Task } from '../scsi'
+import { sam } from '../scsi/status'
 
 /** Totals since the device opened. */
 export interface Counters {

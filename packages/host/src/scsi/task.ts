@@ -1,4 +1,4 @@
-import { noData, type Segments } from '../wire'
+import { noData, type Segments } from '../wire/segments'
 import { sam, Status } from './status'
 import { type SenseDetail } from './sense'
 import type { BlockIo, Nexus } from './lun'
