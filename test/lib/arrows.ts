@@ -6,6 +6,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   errors: [],
   scsi: ['wire'],
+  input: ['errors'],
   log: ['errors'],
   platform: ['wire', 'errors', '@tcmu/native'],
   ring: ['wire', 'scsi', 'errors'],
@@ -14,9 +15,9 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
   device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
   kernel: ['wire', 'platform', 'errors'],
-  plugins: ['handler', 'errors'],
+  plugins: ['handler', 'input', 'errors'],
   supervisor: ['device', 'kernel', 'plugins', 'errors'],
-  control: ['errors', 'log'],
+  control: ['errors', 'log', 'input', 'handler', 'frontend'],
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */

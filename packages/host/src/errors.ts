@@ -62,9 +62,11 @@ export class TcmuError extends Error {
 
 /** Make the error of a row of the table, its `{names}` replaced by `facts`. */
 export function tcmuError(code: keyof typeof errorTable, facts: Readonly<Record<string, unknown>> = {}, options?: ErrorOptions): TcmuError {
-  const sentence = errorTable[code].replace(/\{(\w+)\}/g, (_, name: string) => oneLine(String(facts[name] ?? '?')))
+  const sentence = errorTable[code].replace(/\{(\w+)\}/g, (_, name: string) => oneLine(textOf(facts[name])))
   return new TcmuError(code, sentence, facts, options)
 }
+
+const textOf = (fact: unknown): string => (typeof fact === 'string' ? fact : fact === undefined ? '?' : JSON.stringify(fact))
 
 /** Control characters, line ends and marks that change the direction of text, escaped: what others wrote stays one line. */
 export function oneLine(text: string): string {
@@ -72,13 +74,18 @@ export function oneLine(text: string): string {
 }
 
 const MAX_QUOTE = 120
+const MAX_QUOTED_VALUES = 1000
 
 /** A value of others as it goes into a message: JSON, one line, cut when long. */
 export function quote(value: unknown): string {
   if (value === undefined) return 'nothing'
+  let left = MAX_QUOTED_VALUES
   let text: string
   try {
-    text = JSON.stringify(value) ?? typeof value
+    text = JSON.stringify(value, (_, v: unknown) => {
+      if (--left < 0) throw new RangeError('too much to quote')
+      return v
+    }) ?? typeof value
   } catch {
     text = typeof value
   }
@@ -88,6 +95,6 @@ export function quote(value: unknown): string {
 /** The first line of what was thrown, cut when long. Never throws. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : typeof error === 'string' ? error : quote(error)
-  const line = text.split(/[\r\n]/, 1)[0]!
+  const line = text.split(/[\r\n]/, 1).join()
   return line.length > MAX_QUOTE * 4 ? `${line.slice(0, MAX_QUOTE * 4)}…` : line
 }

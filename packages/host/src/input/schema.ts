@@ -1,11 +1,11 @@
 import Ajv2020, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020'
-import { quote } from './errors'
+import { quote } from '../errors'
 
 /**
  * A compiler of JSON Schema 2020-12. Strict: a misspelt keyword is an error. `format` is an annotation, `$data` is off, and
  * schemas leave nothing behind in it, so that one compiler serves packages that know nothing of each other.
  */
-export const schemaCompiler = (): Ajv2020 => new Ajv2020({ strict: true, allErrors: false, addUsedSchema: false, validateFormats: false, logger: false })
+export const schemaCompiler = (): Ajv2020 => new Ajv2020({ strict: true, allErrors: false, verbose: true, addUsedSchema: false, validateFormats: false, logger: false })
 
 /** What is wrong with a value: which part of it, what would be right, what is there. */
 export interface Fault {

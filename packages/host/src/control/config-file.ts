@@ -1,0 +1,139 @@
+import { dirname, extname, join, resolve } from 'node:path'
+import { defaultLoadersSync } from 'cosmiconfig'
+import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
+import { faultOf, readBounded, schemaCompiler } from '../input'
+import { checkIscsiName, parseAddress } from './address'
+import { parseCfgstring } from './cfgstring'
+import { type ConfigFile, configSchema } from './config-schema'
+import { DEFAULT_BLOCK_SIZE, type LunConfig } from './lun'
+import { parseSize } from './size'
+
+const MAX_CONFIG = 1024 * 1024
+const MAX_VALUES = 100_000
+const MAX_DEPTH = 100
+/**
+ * cosmiconfig's parsers of data, not its search: making an explorer (9.0.2) reads package.json and .config/ of the working
+ * folder, and would run a .config/config.js there; a daemon started as root must not.
+ */
+const parsers: Readonly<Record<string, (path: string, text: string) => unknown>> = {
+  '.json': defaultLoadersSync['.json'], '.yaml': defaultLoadersSync['.yaml'], '.yml': defaultLoadersSync['.yml'],
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Where a configuration file is looked for, in order; never in the working folder. */
+export function searchPlaces(env: Env): string[] {
+  const user = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'))
+  const folders = ['/etc/tcmu', ...(user ? [join(user, 'tcmu')] : [])]
+  return folders.flatMap((folder) => Object.keys(parsers).map((ext) => join(folder, `host${ext}`)))
+}
+
+/** A configuration that holds, its paths absolute and its texts read. */
+export interface Config {
+  /** Where it came from; undefined when there was none. */
+  readonly file: string | undefined
+  readonly logLevel?: ConfigFile['logLevel']
+  readonly handlerRoot?: string
+  readonly handlerPaths: readonly string[]
+  readonly targetName?: string
+  readonly portal?: string
+  readonly chap: NonNullable<ConfigFile['chap']>
+  readonly acl?: readonly string[]
+  readonly luns: readonly LunConfig[]
+}
+
+export const noConfig: Config = Object.freeze({ file: undefined, handlerPaths: [], chap: {}, luns: [] })
+
+/** Whether a document is small also when YAML aliases in it are written out. */
+function fits(document: unknown): boolean {
+  let left = MAX_VALUES
+  const walk = (value: unknown, depth: number): boolean =>
+    --left > 0 && depth < MAX_DEPTH && (typeof value !== 'object' || value === null || Object.values(value).every((v) => walk(v, depth + 1)))
+  return walk(document, 0)
+}
+
+function readDocument(file: string): unknown {
+  const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_CONFIG_FILE', { file, reason }, { cause })
+  const parse = parsers[extname(file)]
+  if (!parse) throw wrong(`wanted a name that ends in ${Object.keys(parsers).join(', ')}`)
+  const read = readBounded(file, MAX_CONFIG)
+  if ('wanted' in read) throw wrong(`wanted ${read.wanted}, found ${read.found}`)
+  let document: unknown
+  try {
+    document = parse(file, read.text) ?? {}
+  } catch (e) {
+    throw wrong(reasonOf(e).replace(`JSON Error in ${file}:`, 'not JSON').replace(`YAML Error in ${file}:`, 'not YAML'), e)
+  }
+  if (!fits(document)) throw wrong(`it holds more than ${MAX_VALUES} values`)
+  return document
+}
+
+/** Run a parser of a text; what it throws is told with file and key. */
+function setting<T>(file: string, key: string, text: unknown, parse: () => T): T {
+  try {
+    return parse()
+  } catch (e) {
+    if (!(e instanceof TcmuError)) throw e
+    const reason = typeof e.facts.reason === 'string' ? e.facts.reason : e.message
+    throw tcmuError('E_CONFIG', { file, key, wanted: `a value that can be used (${reason})`, found: quote(text) }, { cause: e })
+  }
+}
+
+function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[] {
+  const names = new Set<string>()
+  return luns.map((lun, i) => {
+    if (names.has(lun.name)) throw tcmuError('E_CONFIG', { file, key: `luns.${i}.name`, wanted: 'a name of its own', found: quote(lun.name) })
+    names.add(lun.name)
+    const { subtype, config } = setting(file, `luns.${i}.cfgstring`, lun.cfgstring, () => parseCfgstring(lun.cfgstring))
+    const sizeBytes = setting(file, `luns.${i}.size`, lun.size, () => parseSize(lun.size ?? 0))
+    return {
+      name: lun.name, subtype, config, sizeBytes, blockSize: lun.blockSize ?? DEFAULT_BLOCK_SIZE, readOnly: lun.readOnly ?? false,
+      options: lun.options, serial: lun.serial,
+    }
+  })
+}
+
+/**
+ * Check a document as the configuration of `file`; relative paths in it are from the file's folder. Throws E_CONFIG naming
+ * file, key, what was wanted and what was found.
+ */
+export function checkConfig(document: unknown, file: string): Config {
+  const validate = schemaCompiler().compile(configSchema)
+  if (!validate(document)) throw tcmuError('E_CONFIG', { file, ...faultOf(validate, document) })
+  const c = document as ConfigFile
+  const from = (path: string): string => resolve(dirname(file), path)
+  if (c.targetName !== undefined) setting(file, 'targetName', c.targetName, () => checkIscsiName(c.targetName!))
+  if (c.portal !== undefined) setting(file, 'portal', c.portal, () => parseAddress(c.portal!))
+  c.acl?.forEach((name, i) => setting(file, `acl.${i}`, name, () => checkIscsiName(name)))
+  const { handlerRoot, handlerPaths, chap, luns, ...plain } = c
+  return {
+    ...plain,
+    file,
+    ...(handlerRoot !== undefined && { handlerRoot: from(handlerRoot) }),
+    handlerPaths: (handlerPaths ?? []).map(from),
+    chap: {
+      ...chap,
+      ...(chap?.secretFile !== undefined && { secretFile: from(chap.secretFile) }),
+      ...(chap?.mutualSecretFile !== undefined && { mutualSecretFile: from(chap.mutualSecretFile) }),
+    },
+    luns: lunsOf(file, luns ?? []),
+  }
+}
+
+/**
+ * Read the configuration: `file` when it is given, else the first of the search places that is there, else none. Throws
+ * E_CONFIG_FILE or E_CONFIG.
+ */
+export function loadConfig(file: string | undefined, env: Env): Config {
+  for (const place of file === undefined ? searchPlaces(env) : [resolve(file)]) {
+    try {
+      return checkConfig(readDocument(place), place)
+    } catch (e) {
+      if (e instanceof TcmuError) throw e
+      const missing = ['ENOENT', 'ENOTDIR'].includes(String((e as NodeJS.ErrnoException).code))
+      if (file === undefined && missing) continue
+      throw tcmuError('E_CONFIG_FILE', { file: place, reason: missing ? 'there is no such file' : reasonOf(e) }, { cause: e })
+    }
+  }
+  return noConfig
+}

@@ -1,0 +1,3 @@
+/** Text of others, brought in: read within bounds, checked against schemas, complained about in one line. */
+export { readBounded } from './read-bounded'
+export { type Fault, faultOf, schemaCompiler } from './schema'

@@ -1,0 +1,45 @@
+import { oneLine, quote, type TcmuError, tcmuError, type ErrorCode, type errorTable } from '../errors'
+
+/** Where a package was found. */
+export type Origin = 'bundled' | 'root' | 'path'
+
+/** A package that says it is a handler; nothing of it has been believed yet. */
+export interface Candidate {
+  readonly package: string
+  readonly version: string
+  /** Folder as found, and with its symbolic links resolved. */
+  readonly path: string
+  readonly real: string
+  readonly origin: Origin
+  /** The `tcmuHandler` field. */
+  readonly field: unknown
+  readonly packageJson: Readonly<Record<string, unknown>>
+}
+
+/** Why a package is not used, or what is odd about it: an error of the E_HANDLER_ family with these facts. */
+export interface RefusalFacts {
+  readonly package: string
+  readonly path: string
+  readonly field: string
+  readonly wanted: string
+  readonly found: string
+}
+export type Refusal = TcmuError
+
+type RefusalCode = Extract<keyof typeof errorTable, `E_HANDLER_${string}`>
+
+export function refusal(code: RefusalCode, who: Pick<Candidate, 'package' | 'path'>, field: string, wanted: string, found: string): Refusal {
+  const facts: RefusalFacts = { package: who.package, path: who.path, field, wanted: oneLine(wanted), found: oneLine(found) }
+  return tcmuError(code, { ...facts })
+}
+
+/** A refusal as data. */
+export interface RefusalRecord extends RefusalFacts {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export const recordOf = (r: Refusal): RefusalRecord => ({ code: r.code, ...(r.facts as unknown as RefusalFacts), message: r.message })
+
+/** A name of others, as is when it is an npm name, quoted otherwise. */
+export const nameOf = (name: unknown): string => (typeof name === 'string' && /^(@[\w.~-]+\/)?[\w.~-]+$/.test(name) && name.length <= 214 ? name : quote(name))

@@ -1,0 +1,150 @@
+import { readdirSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { quote, reasonOf } from '../errors'
+import { type Candidate, nameOf, type Origin, refusal, type Refusal } from './candidate'
+import { PathGuard } from './guard'
+import { readPackageJson } from './package-json'
+
+export const KEYWORD = 'tcmu-handler'
+export const FIELD = 'tcmuHandler'
+/** Packages of this scope and prefix beside the host are its own. */
+const BUNDLED_SCOPE = '@tcmu'
+const BUNDLED_PREFIX = 'handler-'
+
+export interface Places {
+  /** Folder of the host's own package; the bundled handlers are those it could require. */
+  readonly hostPackage?: string
+  /** A folder with `node_modules`, as npm makes it. */
+  readonly handlerRoot?: string
+  /** The root was asked for: its absence is worth a line. */
+  readonly handlerRootAsked?: boolean
+  /** Package folders, or folders of package folders. */
+  readonly handlerPaths?: readonly string[]
+  readonly guard?: PathGuard
+}
+
+export interface Discovery {
+  /** In order of precedence. */
+  readonly candidates: readonly Candidate[]
+  readonly refusals: readonly Refusal[]
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+
+/** Names in a folder, sorted, so that precedence does not depend on the file system; none when it cannot be read. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((n) => !n.startsWith('.')).sort()
+  } catch {
+    return []
+  }
+}
+
+/** Package folders right below `folder`, scopes opened. */
+function packagesIn(folder: string): string[] {
+  return namesIn(folder).flatMap((name) => (name.startsWith('@') ? namesIn(join(folder, name)).map((n) => join(folder, name, n)) : [join(folder, name)]))
+    .filter(isFolder)
+}
+
+/** `node_modules` folders that a module of `folder` is resolved from, nearest first; no global ones. */
+function modulesAbove(folder: string): string[] {
+  const found: string[] = []
+  for (let dir = folder, below = ''; dir !== below; below = dir, dir = dirname(dir)) {
+    if (basename(dir) !== 'node_modules') found.push(join(dir, 'node_modules'))
+  }
+  return found
+}
+
+class Walk {
+  readonly candidates: Candidate[] = []
+  readonly refusals: Refusal[] = []
+  private readonly seen = new Set<string>()
+
+  constructor(private readonly guard: PathGuard) {}
+
+  /** Look at one folder; returns whether it is a package at all. */
+  package(path: string, origin: Origin): boolean {
+    let real: string
+    try {
+      real = realpathSync(path)
+    } catch {
+      return false
+    }
+    const read = readPackageJson(real)
+    if (read.kind === 'none') return false
+    if (this.seen.has(real)) return true
+    this.seen.add(real)
+    const who = { package: basename(path), path }
+    if (read.kind === 'bad') this.refusals.push(refusal('E_HANDLER_PACKAGE_JSON', who, read.field, read.wanted, read.found))
+    else this.judge(path, real, origin, read.json)
+    return true
+  }
+
+  private judge(path: string, real: string, origin: Origin, json: Readonly<Record<string, unknown>>): void {
+    const who = { package: nameOf(json.name ?? basename(path)), path }
+    const hasKeyword = Array.isArray(json.keywords) && json.keywords.includes(KEYWORD)
+    const hasField = Object.hasOwn(json, FIELD)
+    if (!hasKeyword && !hasField) return
+    if (!hasField) this.refusals.push(refusal('E_HANDLER_NO_MANIFEST', who, FIELD, 'an object', 'nothing'))
+    else if (!hasKeyword) this.refusals.push(refusal('E_HANDLER_NO_KEYWORD', who, 'keywords', `a list with ${quote(KEYWORD)}`, quote(json.keywords)))
+    else if (typeof json.name !== 'string' || nameOf(json.name) !== json.name) {
+      this.refusals.push(refusal('E_HANDLER_PACKAGE_JSON', who, 'name', 'an npm package name', quote(json.name)))
+    } else if (this.safe(who, origin, path, real)) {
+      const version = typeof json.version === 'string' ? json.version : '0.0.0'
+      this.candidates.push({ ...who, version, real, origin, field: json[FIELD], packageJson: json })
+    }
+  }
+
+  /** What came with the host is trusted as the host is; other paths only when nobody else can change them. */
+  private safe(who: { package: string; path: string }, origin: Origin, ...paths: [string, ...string[]]): boolean {
+    if (origin === 'bundled') return true
+    for (const path of [...paths, join(paths[0], 'package.json')]) {
+      const unsafe = this.guard.check(path)
+      if (!unsafe) continue
+      this.refusals.push(refusal('E_HANDLER_UNSAFE_PATH', who, unsafe.path, unsafe.wanted, unsafe.found))
+      return false
+    }
+    return true
+  }
+
+  /** Whether a place to look in is there and safe; a refusal tells when not. */
+  place(path: string, field: string, asked: boolean): boolean {
+    const who = { package: '(any)', path }
+    try {
+      if (!statSync(path).isDirectory()) this.refusals.push(refusal('E_HANDLER_PATH', who, field, 'a folder', 'a file'))
+      else return this.safe(who, 'path', path, realpathSync(path))
+    } catch (e) {
+      const missing = (e as NodeJS.ErrnoException).code === 'ENOENT'
+      if (asked || !missing) this.refusals.push(refusal('E_HANDLER_PATH', who, field, 'a folder', missing ? 'nothing' : reasonOf(e)))
+    }
+    return false
+  }
+}
+
+/**
+ * Find packages that say they are handlers: those bundled with the host, those in the handler root, those on the paths of
+ * the configuration. Reads package.json files only; runs nothing. Never throws.
+ */
+export function discover(places: Places): Discovery {
+  const walk = new Walk(places.guard ?? new PathGuard())
+  if (places.hostPackage) {
+    const nearest = new Map<string, string>()
+    for (const modules of modulesAbove(places.hostPackage)) {
+      const scope = join(modules, BUNDLED_SCOPE)
+      for (const name of namesIn(scope)) if (name.startsWith(BUNDLED_PREFIX) && !nearest.has(name)) nearest.set(name, join(scope, name))
+    }
+    for (const path of nearest.values()) walk.package(path, 'bundled')
+  }
+  if (places.handlerRoot) {
+    const root = resolve(places.handlerRoot)
+    if (walk.place(root, 'handlerRoot', places.handlerRootAsked === true)) {
+      for (const path of packagesIn(join(root, 'node_modules'))) walk.package(path, 'root')
+    }
+  }
+  for (const path of (places.handlerPaths ?? []).map((p) => resolve(p))) {
+    if (!walk.place(path, 'handlerPaths', true) || walk.package(path, 'path')) continue
+    const found = packagesIn(path).filter((p) => walk.package(p, 'path'))
+    if (!found.length) walk.refusals.push(refusal('E_HANDLER_PATH', { package: '(any)', path }, 'handlerPaths', 'a package or a folder of packages', 'neither'))
+  }
+  return walk
+}

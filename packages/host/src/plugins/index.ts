@@ -1,0 +1,6 @@
+export * from './candidate'
+export { discover, type Discovery, type Places } from './discover'
+export { type GuardDeps, PathGuard, type PathStat } from './guard'
+export { importModule, type ImportModule } from './load'
+export { type HandlerRecord, HandlerRegistry, type Inventory, type RegistryHooks } from './registry'
+export { type Accepted, environment, type Environment } from './validate'
