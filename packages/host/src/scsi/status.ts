@@ -82,6 +82,7 @@ export const Status = {
   REMOVAL_PREVENTED: 53,
   NOT_READY_DEVICE: 54,
   PARAMETER_VALUE: 55,
+  INVALID_RELEASE: 56,
 } as const
 export type StatusName = keyof typeof Status
 export type Status = (typeof Status)[StatusName]
@@ -145,6 +146,7 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   REMOVAL_PREVENTED: check(k.ILLEGAL_REQUEST, sense.MEDIUM_REMOVAL_PREVENTED),
   NOT_READY_DEVICE: check(k.NOT_READY, sense.LOGICAL_UNIT_COMMUNICATION_FAILURE),
   PARAMETER_VALUE: check(k.ILLEGAL_REQUEST, sense.PARAMETER_VALUE_INVALID),
+  INVALID_RELEASE: check(k.ILLEGAL_REQUEST, sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION),
 }
 
 const byNumber = new Map<number, StatusRow>(
