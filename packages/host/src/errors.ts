@@ -94,7 +94,9 @@ export function quote(value: unknown): string {
 
 /** The first line of what was thrown, cut when long. Never throws. */
 export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message || error.name : typeof error === 'string' ? error : quote(error)
+  const { message, name } = (error ?? {}) as { message?: unknown; name?: unknown }
+  const said = [message, name, error].find((t) => typeof t === 'string' && t !== '') as string | undefined
+  const text = said ?? quote(error)
   const line = text.split(/[\r\n]/, 1).join()
   return line.length > MAX_QUOTE * 4 ? `${line.slice(0, MAX_QUOTE * 4)}…` : line
 }
