@@ -9,7 +9,7 @@ import { missingPackages, prepare } from './setup.mjs'
 
 const DEFAULT_PORT = 3260
 const SECOND_SIGNAL_MS = 1000
-const tourTools = { 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils' }
+const tourTools = { 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils qemu-block-extra' }
 
 const valueOf = (args, flag) => {
   const at = args.findIndex((a) => a === flag || a.startsWith(`${flag}=`))

@@ -2,8 +2,9 @@
 // `npm test`: set up, check types and style, run every jest project. Last line: `N passed, N failed, N skipped`.
 //   npm test -- --project iscsi [--project unit]   only these projects        npm test -- --quick   no sockets, no fuzzing
 //   anything else is handed to jest, e.g. npm test -- test/iscsi/tools.test.ts
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import {
   cacheFile, command, filesBelow, fingerprint, inRoot, isCurrent, isRoot, markCurrent, Refusal, run, runAttached, step,
 } from './lib.mjs'
@@ -11,6 +12,8 @@ import { checkNode, installPackages, missingPackages, prepare } from './setup.mj
 
 /** Programs that tests call, and the Debian package of each. */
 const testTools = { 'iscsi-test-cu': 'libiscsi-bin', 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils' }
+/** QEMU's iSCSI initiator is a module of its own package, which qemu-utils only recommends. */
+const qemuModule = { folder: '/usr/lib', name: 'qemu/block-iscsi.so', package: 'qemu-block-extra' }
 const quickProjects = ['unit', 'scsi', 'plugins', 'abi']
 
 export function parseArguments(args) {
@@ -27,8 +30,11 @@ export function parseArguments(args) {
   return { projects, rest }
 }
 
+const hasQemuModule = () => ['', ...readdirSync(qemuModule.folder)].some((f) => existsSync(join(qemuModule.folder, f, qemuModule.name)))
+
 async function tools() {
   const missing = missingPackages(testTools)
+  if (!hasQemuModule()) missing.push(qemuModule.package)
   if (missing.length === 0) return
   const installed = await installPackages(missing, 'real initiators for the tests').catch((error) => {
     process.stdout.write(`${error.message}\n`)

@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  /** stdout, then stderr. */
+  readonly text: string
+}
+
+/** Run a program to its end, or kill it after `timeoutMs` (default one minute) and reject. */
+export function run(command: string, args: readonly string[], options: { timeoutMs?: number; env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {}): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env }, stdio: ['pipe', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, options.timeoutMs ?? 60_000)
+    child.stdout.setEncoding('utf8').on('data', (s: string) => (stdout += s))
+    child.stderr.setEncoding('utf8').on('data', (s: string) => (stderr += s))
+    child.stdin.on('error', () => undefined).end(options.input ?? '')
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      const text = stdout + stderr
+      if (late) reject(new Error(`${command} ${args.join(' ')} did not end in time:\n${text}`))
+      else resolve({ code, signal, stdout, stderr, text })
+    })
+  })
+}
+
+/** The same, and it must end well. */
+export async function runOk(command: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<Ended> {
+  const ended = await run(command, args, options)
+  if (ended.code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${ended.code ?? ended.signal}:\n${ended.text}`)
+  return ended
+}
+
+/** qemu-io with commands in order; every command must succeed, pattern verification included. */
+export async function qemuIo(url: string, commands: readonly string[], more: readonly string[] = []): Promise<string> {
+  const ended = await runOk('qemu-io', ['-f', 'raw', ...more, ...commands.flatMap((c) => ['-c', c]), url])
+  if (/failed|error/i.test(ended.text)) throw new Error(`qemu-io ${commands.join('; ')}:\n${ended.text}`)
+  return ended.text
+}
+
+/** Resident memory of a process in KiB. */
+export function rssKiB(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Wait until `holds`, looking every few milliseconds; rejects when it does not in time. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 10_000): Promise<void> {
+  const end = performance.now() + timeoutMs
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`)
+    await pause(10)
+  }
+}
