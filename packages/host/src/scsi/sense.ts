@@ -58,6 +58,7 @@ const senseRows = {
   WRITE_PROTECTED: [0x2700, 'write protected'],
   SPACE_ALLOCATION_FAILED_WRITE_PROTECT: [0x2707, 'space allocation failed write protect'],
   NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED: [0x2800, 'not ready to ready change, medium may have changed'],
+  POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED: [0x2900, 'power on, reset, or bus device reset occurred'],
   POWER_ON_OCCURRED: [0x2901, 'power on occurred'],
   BUS_DEVICE_RESET_FUNCTION_OCCURRED: [0x2903, 'bus device reset function occurred'],
   I_T_NEXUS_LOSS_OCCURRED: [0x2907, 'I_T nexus loss occurred'],

@@ -131,7 +131,8 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   RESERVATION_CONFLICT: plain(sam.RESERVATION_CONFLICT),
   ABORTED: plain(sam.TASK_ABORTED),
   CONDITION_MET: plain(sam.CONDITION_MET),
-  POWER_ON: check(k.UNIT_ATTENTION, sense.POWER_ON_OCCURRED),
+  // Initiators that retry a first command (libiscsi's tools, libvirt) know this general code only.
+  POWER_ON: check(k.UNIT_ATTENTION, sense.POWER_ON_RESET_OR_BUS_DEVICE_RESET_OCCURRED),
   BUS_DEVICE_RESET: check(k.UNIT_ATTENTION, sense.BUS_DEVICE_RESET_FUNCTION_OCCURRED),
   MODE_CHANGED: check(k.UNIT_ATTENTION, sense.MODE_PARAMETERS_CHANGED),
   LUNS_CHANGED: check(k.UNIT_ATTENTION, sense.REPORTED_LUNS_DATA_HAS_CHANGED),

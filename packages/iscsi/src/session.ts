@@ -1,0 +1,320 @@
+import { Direction, type LogicalUnit, sam } from '@tcmu/host/scsi'
+import { readAdditional } from './ahs'
+import type { BufferPool } from './buffers'
+import { BufferShare } from './buffer-share'
+import type { Channel } from './channel'
+import { ProtocolError } from './errors'
+import type { IscsiNexus } from './nexus'
+import type { CommandOrder } from './order'
+import { CDB_IN_HEADER, DataOut, NO_TAG, RejectReason, ScsiCommand } from './pdu'
+import type { Target } from './target'
+import { IscsiTask, Phase, type TaskOwner } from './task'
+import { respond } from './transfer-in'
+import { dataOutDone, dataOutHeader, receive, solicit } from './transfer-out'
+import { type CommandWindow, next } from './window'
+
+/** Commands that may be under way besides those of the window. */
+const MOST_IMMEDIATE = 32
+/** Initiator task tags of aborted commands whose Data-Out may still come. */
+const MOST_ORPHANS = 256
+/** Immediate and unsolicited data has to go somewhere: it may take the pool this far above its limit. */
+const RESERVE = 32 * 2 ** 20
+
+export interface SessionDeps {
+  readonly channel: Channel
+  readonly target: Target
+  readonly nexus: IscsiNexus
+  readonly buffers: BufferPool
+  readonly order: CommandOrder
+  /** Seconds since the portal began. */
+  readonly tick: () => number
+  /** End the connection, because of `why`. */
+  readonly disconnect: (why: string) => void
+}
+
+type CommandHeader = ReturnType<typeof ScsiCommand.view>
+
+/** A normal session in full feature phase: its commands from header to answer. */
+export class Session implements TaskOwner {
+  readonly nexus: IscsiNexus
+  readonly window: CommandWindow
+  readonly tasks = new Map<number, IscsiTask>()
+  readonly buffers: BufferShare
+  readonly channel: Channel
+  readonly target: Target
+  /** The portal is closing: what comes now is left for the initiator to send again elsewhere or later. */
+  draining = false
+  private readonly order: CommandOrder
+  private readonly command: CommandHeader
+  private readonly dataOut: ReturnType<typeof DataOut.view>
+  private readonly free: IscsiTask[] = []
+  private readonly orphans = new Set<number>()
+  /** The command whose PDU is coming in; undefined while one is being ignored. */
+  private incoming: IscsiTask | undefined
+  private immediate = 0
+  private nextTag = 0
+  private ending: Promise<void> | undefined
+
+  constructor(private readonly deps: SessionDeps) {
+    this.channel = deps.channel
+    this.target = deps.target
+    this.nexus = deps.nexus
+    this.order = deps.order
+    this.window = deps.order.window
+    this.buffers = new BufferShare(deps.buffers, deps.buffers.limit / 2)
+    this.command = ScsiCommand.view(this.channel.framing.header)
+    this.dataOut = DataOut.view(this.channel.framing.header)
+  }
+
+  get ended(): boolean {
+    return this.ending !== undefined
+  }
+
+  // ---- SCSI Command
+
+  commandHeader(): void {
+    const h = this.command
+    const immediate = h.immediate === 1
+    this.incoming = undefined
+    if (this.draining || (!immediate && !this.order.takes(h.cmdSn))) return
+    if (immediate && this.immediate >= MOST_IMMEDIATE) throw new ProtocolError(`more than ${MOST_IMMEDIATE} immediate commands`, RejectReason.TOO_MANY_IMMEDIATE)
+    if (h.itt === NO_TAG || this.tasks.has(h.itt)) throw new ProtocolError(`initiator task tag ${h.itt} is in use`, RejectReason.TASK_IN_PROGRESS)
+    const task = this.free.pop() ?? new IscsiTask(this)
+    this.fill(task, h)
+    this.tasks.set(task.itt, task)
+    if (immediate) this.immediate++
+    else this.window.enter()
+    this.incoming = task
+    if (h.dataLength > 0) this.immediateData(task, h.dataLength)
+  }
+
+  private fill(task: IscsiTask, h: CommandHeader): void {
+    const { framing } = this.channel
+    task.begin()
+    task.phase = Phase.COLLECTING
+    task.tick = this.deps.tick()
+    task.itt = h.itt
+    task.cmdSn = h.cmdSn
+    task.immediate = h.immediate === 1
+    task.lunHigh = h.lunHigh
+    task.lunLow = h.lunLow
+    task.edtl = h.expectedLength
+    const { cdb } = task
+    const at = ScsiCommand.at.cdb
+    for (let i = 0; i < CDB_IN_HEADER; i++) cdb[i] = framing.header[at + i]!
+    task.cdbLength = CDB_IN_HEADER
+    const bidirectional = framing.ahsLength > 0 && readAdditional(framing.header, framing.ahsLength, task)
+    task.bidirectional = bidirectional || (h.read === 1 && h.write === 1)
+    task.direction = h.write ? Direction.OUT : h.read ? Direction.IN : Direction.NONE
+    if (task.direction === Direction.NONE) task.edtl = 0
+    task.unsolicited = h.final === 0
+    if (task.unsolicited && (!task.out || this.channel.parameters.InitialR2T)) throw new ProtocolError('a command announces unsolicited data that was not agreed', RejectReason.PROTOCOL)
+    this.address(task)
+  }
+
+  /** Find who answers, and how much data it wants. A command that moves data the other way is told there is none. */
+  private address(task: IscsiTask): void {
+    const lu = this.target.unit(task.lunHigh, task.lunLow)
+    task.lu = lu
+    const way = lu?.commands.find(task.cdb)?.dataDirection
+    const agrees = way === undefined || task.direction === Direction.NONE || way === (task.out ? 'out' : 'in')
+    task.expected = agrees && !task.bidirectional ? task.edtl : 0
+    task.wanted = task.expected === 0 ? 0 : (lu ?? this.target.find(task.lunHigh, task.lunLow)).transferOf(task)
+    // What is unsolicited has to be put somewhere at once.
+    if (task.wanted > 0 && task.unsolicited) this.provideNow(task)
+  }
+
+  private immediateData(task: IscsiTask, length: number): void {
+    const { ImmediateData, FirstBurstLength } = this.channel.parameters
+    if (!task.out || !ImmediateData) throw new ProtocolError('a command carries immediate data that was not agreed', RejectReason.PROTOCOL)
+    if (length > Math.min(FirstBurstLength, task.edtl)) throw new ProtocolError(`a command carries ${length} bytes of immediate data, more than it may`, RejectReason.PROTOCOL)
+    if (task.wanted > 0 && !task.buffer) this.provideNow(task)
+    receive(this.channel, task, 0, length)
+    task.unsolicitedBytes = length
+    task.received = Math.min(length, task.wanted)
+  }
+
+  private provideNow(task: IscsiTask): void {
+    task.buffer = this.buffers.take(task.wanted) ?? this.buffers.take(task.wanted, RESERVE)
+    if (task.buffer) return
+    task.refused = true
+    task.wanted = 0
+  }
+
+  commandDone(): void {
+    const task = this.incoming
+    if (!task) return
+    this.incoming = undefined
+    if (task.immediate) this.proceed(task)
+    else if (this.order.isNext(task.cmdSn)) {
+      this.window.advance()
+      this.proceed(task)
+      this.order.catchUp()
+    } else {
+      const { generation } = task
+      this.order.hold(task.cmdSn, () => {
+        if (task.generation === generation && task.phase === Phase.COLLECTING) this.proceed(task)
+      })
+    }
+  }
+
+  // ---- Data
+
+  dataOutHeader(): void {
+    const h = this.dataOut
+    const task = this.tasks.get(h.itt)
+    this.incoming = undefined
+    if (task?.phase === Phase.COLLECTING) {
+      dataOutHeader(this.channel, task, h)
+      this.incoming = task
+    } else if (!this.orphans.has(h.itt)) {
+      throw new ProtocolError(`Data-Out for initiator task tag ${h.itt}, which wants none`, RejectReason.PROTOCOL)
+    }
+  }
+
+  dataOutDone(): void {
+    const task = this.incoming
+    this.incoming = undefined
+    if (!task) return
+    task.tick = this.deps.tick()
+    dataOutDone(task, this.dataOut)
+    // A command that came ahead of its turn goes on when its turn comes.
+    if (task.immediate || !this.order.holds(task.cmdSn)) this.proceed(task)
+  }
+
+  private readonly tag = (): number => {
+    this.nextTag = next(this.nextTag)
+    if (this.nextTag === NO_TAG) this.nextTag = 0
+    return this.nextTag
+  }
+
+  /** Take the command as far as it goes: more data, memory for it, the logical unit. */
+  private proceed(task: IscsiTask): void {
+    if (task.unsolicited) return
+    if (task.refused) return this.refuse(task)
+    if (task.wanted > 0 && !task.buffer) {
+      task.buffer = this.buffers.take(task.wanted)
+      if (!task.buffer) return this.waitForMemory(task)
+    }
+    if (task.out && task.received < task.wanted) {
+      task.tick = this.deps.tick()
+      solicit(this.channel, task, this.tag)
+      this.channel.flushSoon()
+    } else this.execute(task)
+  }
+
+  private waitForMemory(task: IscsiTask): void {
+    const { generation } = task
+    task.phase = Phase.WAITING
+    this.buffers.wait(task.wanted, (buffer) => {
+      if (task.generation !== generation || task.phase !== Phase.WAITING) return false
+      task.phase = Phase.COLLECTING
+      task.buffer = buffer
+      this.proceed(task)
+      return true
+    })
+  }
+
+  private execute(task: IscsiTask): void {
+    task.phase = Phase.EXECUTING
+    if (task.bidirectional) {
+      task.invalidCommand()
+      task.finish()
+      return
+    }
+    if (task.buffer) task.attach(task.wanted)
+    ;(task.lu ?? this.target.find(task.lunHigh, task.lunLow)).execute(task)
+  }
+
+  private refuse(task: IscsiTask): void {
+    task.phase = Phase.EXECUTING
+    task.status = sam.TASK_SET_FULL
+    task.finish()
+  }
+
+  // ---- the end of a command
+
+  /** Called by the task when its result is there. */
+  completed(task: IscsiTask): void {
+    this.forget(task)
+    if (!task.silent && !this.ended) {
+      respond(this.channel, task)
+      this.channel.flushSoon()
+    }
+    this.recycle(task)
+  }
+
+  private forget(task: IscsiTask): void {
+    this.tasks.delete(task.itt)
+    if (task.immediate) this.immediate--
+    else this.window.leave()
+  }
+
+  private recycle(task: IscsiTask): void {
+    task.detach()
+    if (task.buffer) this.buffers.give(task.buffer)
+    task.buffer = undefined
+    task.phase = Phase.FREE
+    task.generation++
+    this.free.push(task)
+  }
+
+  /** End a command that no logical unit has seen yet. With `status` the initiator is told. */
+  private drop(task: IscsiTask, status?: number): void {
+    if (task.unsolicited || task.r2tCount > 0) this.orphan(task.itt)
+    if (this.incoming === task) {
+      this.incoming = undefined
+      this.channel.framing.discard()
+    }
+    task.silent = status === undefined
+    task.status = status ?? task.status
+    this.completed(task)
+  }
+
+  private orphan(itt: number): void {
+    if (this.orphans.size >= MOST_ORPHANS) for (const oldest of this.orphans) return void (this.orphans.delete(oldest), this.orphans.add(itt))
+    this.orphans.add(itt)
+  }
+
+  /**
+   * Abort the commands that `which` picks. `told`: they are answered TASK ABORTED, as the control mode page promises
+   * for those that another nexus ends (TAS=1). Resolves with how many there were, when they have ended.
+   */
+  async abort(which: (task: IscsiTask) => boolean, told = false): Promise<number> {
+    const picked = [...this.tasks.values()].filter(which)
+    const byUnit = new Map<LogicalUnit, Set<unknown>>()
+    for (const task of picked) {
+      if (task.phase !== Phase.EXECUTING) this.drop(task, told ? sam.TASK_ABORTED : undefined)
+      else if (task.lu) {
+        task.silent ||= !told
+        byUnit.set(task.lu, (byUnit.get(task.lu) ?? new Set()).add(task))
+      }
+    }
+    await Promise.all([...byUnit].map(([lu, tasks]) => lu.abort((task) => tasks.has(task))))
+    return picked.length
+  }
+
+  /** Commands that wait for data since before `tick`. */
+  stalled(tick: number): boolean {
+    for (const task of this.tasks.values()) if (task.phase === Phase.COLLECTING && (task.r2tCount > 0 || task.unsolicited) && task.tick < tick) return true
+    return false
+  }
+
+  disconnect(why: string): void {
+    this.deps.disconnect(why)
+  }
+
+  /** The nexus is gone: nothing is answered any more. Resolves when no logical unit works for it. */
+  end(): Promise<void> {
+    return (this.ending ??= this.tearDown())
+  }
+
+  private async tearDown(): Promise<void> {
+    await Promise.resolve() // `ending` is set before anything completes
+    this.order.clear()
+    for (const task of [...this.tasks.values()]) if (task.phase !== Phase.EXECUTING) this.drop(task)
+    this.buffers.close()
+    await this.target.part(this)
+  }
+}
+
