@@ -16,10 +16,10 @@ const synchronize = (lun: Lun, task: Task): Result => flush(lun, task)
 const preFetch = (): Result => Status.OK
 
 export const synchronizeCache10 = command({
-  op: op.SYNCHRONIZE_CACHE_10, name: 'SYNCHRONIZE CACHE(10)', cdb: Cache10, access: 'read', dataDirection: 'none', extent, run: synchronize,
+  op: op.SYNCHRONIZE_CACHE_10, name: 'SYNCHRONIZE CACHE(10)', cdb: Cache10, access: 'none', dataDirection: 'none', extent, run: synchronize,
 })
 export const synchronizeCache16 = command({
-  op: op.SYNCHRONIZE_CACHE_16, name: 'SYNCHRONIZE CACHE(16)', cdb: Cache16, access: 'read', dataDirection: 'none', extent, run: synchronize,
+  op: op.SYNCHRONIZE_CACHE_16, name: 'SYNCHRONIZE CACHE(16)', cdb: Cache16, access: 'none', dataDirection: 'none', extent, run: synchronize,
 })
 export const preFetch10 = command({
   op: op.PRE_FETCH_10, name: 'PRE-FETCH(10)', cdb: Cache10, access: 'read', dataDirection: 'none', extent, run: preFetch,
