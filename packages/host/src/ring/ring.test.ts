@@ -145,6 +145,14 @@ test('both data parts of a bidirectional command are there', () => {
   answer(c)
   expect(kernel.reap()).toMatchObject([{ data: Buffer.alloc(5000, 4) }])
   expect(() => bidi.toBuffer()).toThrow(SegmentsRevokedError)
+  let next: Command
+  do {
+    kernel.queue(tur)
+    next = ring.next()!
+    answer(next)
+    kernel.reap()
+  } while (next.bidi !== bidi)
+  expect(bidi.length).toBe(0)
 })
 
 test.each([
@@ -183,6 +191,22 @@ test('a completed command comes back last', () => {
     kernel.reap()
   }
   expect(seen.size).toBe(64)
+})
+
+test('nothing of an earlier command shows in a later one', () => {
+  const { kernel, ring, answer } = bench()
+  const one = (cdb: Uint8Array, sense: number[]): Uint8Array => {
+    kernel.queue(cdb)
+    const c = ring.next()!
+    expect([...c.cdb]).toEqual(Array.from({ length: 260 }, (_, i) => cdb[i] ?? 0))
+    c.setSense(Uint8Array.from(sense))
+    answer(c, { status: 2 })
+    return kernel.reap()[0]!.sense!
+  }
+  const long = new Uint8Array(260).fill(0xaa)
+  long.set([0x7f, 0, 0, 0, 0, 0, 0, 252])
+  for (let i = 0; i < 100; i++) one(long, new Array<number>(96).fill(0xbb))
+  for (let i = 0; i < 100; i++) expect(one(tur, [0x70])).toEqual(Uint8Array.from({ length: 96 }, (_, k) => (k ? 0 : 0x70)))
 })
 
 test('completing twice is refused and changes nothing', () => {

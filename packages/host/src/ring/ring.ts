@@ -199,11 +199,15 @@ export class Ring {
     while (this.byId.length <= id) this.byId.push(undefined)
     if (this.byId[id] !== undefined) throw this.breakAt(position, `command ${id} is in flight already`)
     const command = this.pool.take()
+    const stale = command.cdbLength
+    // `begin` clears the CDB with a builtin, which costs more than all of the copying below.
+    command.cdbLength = 0
     command.begin()
     command.id = id
     this.byId[id] = command
     this.slots.push(position)
     const reason = this.fill(command, word, length)
+    for (let i = command.cdbLength; i < stale; i++) command.cdb[i] = 0
     if (reason === undefined) return command
     command.status = sam.CHECK_CONDITION
     command.setSense(internalFailure)
@@ -226,13 +230,15 @@ export class Ring {
     const cdb = command.cdb
     for (let i = 0; i < cdbLength; i++) cdb[i] = this.bytes[from + i]!
     command.cdbLength = cdbLength
-    if (count === 0 && bidi === 0) return undefined
     const ranges = word + at.iov
-    if (!this.addRanges(command.segments, ranges, count) || !this.addRanges(command.bidi, ranges + count * IOVEC_WORDS, bidi)) {
-      return 'an iovec outside the data area'
+    if (count > 0) {
+      if (!this.addRanges(command.segments, ranges, count)) return 'an iovec outside the data area'
+      command.data = command.segments
+      command.expected = command.segments.length
     }
-    if (count > 0) command.data = command.segments
-    command.expected = command.segments.length
+    if (bidi > 0 || command.bidi.count > 0) {
+      if (!this.addRanges(command.bidi, ranges + count * IOVEC_WORDS, bidi)) return 'an iovec outside the data area'
+    }
     return undefined
   }
 

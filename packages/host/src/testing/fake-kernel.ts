@@ -192,10 +192,17 @@ export class FakeKernel {
     }
   }
 
-  /** Post an entry of an unknown operation. */
-  strange(op: number, length = ENTRY_ALIGN): void {
+  /** Post an entry of an unknown operation; false when there is no room. */
+  strange(op: number, length = ENTRY_ALIGN): boolean {
+    if (!this.ring.fits(length)) return false
     this.ring.strange(op, length)
     this.signal()
+    return true
+  }
+
+  /** Ids of the commands in the ring whose initiator waits. */
+  get posted(): number[] {
+    return [...this.requests.values()].filter((r) => r.state === 'posted').map((r) => r.id)
   }
 
   /** cmd_time_out ran out: the initiator is told, the entry stays until user space answers. */
