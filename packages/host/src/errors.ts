@@ -24,6 +24,12 @@ export const errorTable = {
   E_HANDLER_ENGINE: `${refused}. It is used all the same`,
   E_UNKNOWN_SUBTYPE: 'no handler {subtype}; this host has {known}. `tcmu-host handlers` lists them and says what was refused',
 
+  // Files that handlers open.
+  E_FILE_PATH: '{path} cannot name a file: {reason}. Give an absolute path, as in file//srv/disk0.img',
+  E_FILE_KIND: '{path} is {kind}; a LUN is kept in a regular file or on a block device',
+  E_FILE_FOLDER: '{path}: there is no folder {folder}. Make it, or correct the path',
+  E_FILE_LOCKED: '{path} is in use: another LUN or program has it open for writing, or it is mounted',
+
   // Configuration. Facts: file, key, wanted, found.
   E_CONFIG_FILE: '{file}: {reason}',
   E_CONFIG: setting,

@@ -1,0 +1,31 @@
+{
+  'variables': {
+    # `node-gyp rebuild -- -Dsanitize=address` makes an instrumented addon; see docs/native.md.
+    'sanitize%': ''
+  },
+  'targets': [
+    {
+      'target_name': 'tcmu_core',
+      'sources': [
+        'src/core/addon.cpp',
+        'src/core/errors.cpp',
+        'src/core/io_engine.cpp',
+        'src/core/io_job.cpp',
+        'src/core/io_table.cpp',
+        'src/core/syscalls.cpp',
+        'src/core/thread_backend.cpp',
+        'src/core/uio_map.cpp'
+      ],
+      'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', '_GNU_SOURCE'],
+      'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+      'cflags_cc': ['-std=c++17', '-O2', '-Wall', '-Wextra', '-fvisibility=hidden'],
+      'conditions': [
+        ['sanitize!=""', {
+          'cflags_cc': ['-fsanitize=<(sanitize)', '-fno-omit-frame-pointer', '-g'],
+          'ldflags': ['-fsanitize=<(sanitize)']
+        }]
+      ]
+    }
+  ]
+}

@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+/** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
+export const ABI_VERSION = 1
+
+/** Operation codes of the submission table. */
+export const IoOp = {
+  READV: 0,
+  WRITEV: 1,
+  SYNC: 2,
+  DATA_SYNC: 3,
+  ALLOCATE: 4,
+  PUNCH: 5,
+  ZERO: 6,
+  /** Result: the position of the next data or hole at or after `offset` (lseek). */
+  SEEK_DATA: 7,
+  SEEK_HOLE: 8,
+  /** Result: bytes of the file or block device. */
+  SIZE: 9,
+  /** To `length` bytes. */
+  TRUNCATE: 10,
+  /** Frees the slot, after every operation on it; later rows fail with EBADF. */
+  CLOSE: 11,
+} as const
+
+/** Flag of WRITEV: on the medium when it completes (RWF_DSYNC). */
+export const IO_SYNC = 1
+/** A row's result while it is under way; real results are 0, a position, or a negative errno. */
+export const IO_PENDING = 1
+
+/**
+ * The submission table (one row an operation, columns of equal length), its list of memory ranges, and the completion
+ * table. Made once by JavaScript, used by both sides.
+ */
+export interface IoTable {
+  readonly op: Int32Array
+  readonly flags: Int32Array
+  /** Slot given by `addFile`. */
+  readonly file: Int32Array
+  /** Slot given by `addArea`; `iovOffset` counts from its start. */
+  readonly area: Int32Array
+  readonly iovFirst: Int32Array
+  readonly iovCount: Int32Array
+  /** Handed back in `doneToken`. */
+  readonly token: Int32Array
+  /** Position in the file, bytes. */
+  readonly offset: Float64Array
+  readonly length: Float64Array
+  /** Filled by `submit`. */
+  readonly result: Float64Array
+
+  readonly iovOffset: Float64Array
+  readonly iovLength: Float64Array
+
+  readonly doneToken: Int32Array
+  readonly doneResult: Float64Array
+}
+
+export interface NativeIoEngine {
+  /** Go on with other tables, e.g. a longer list of ranges. */
+  attach(table: IoTable): void
+  /** A slot with a duplicate of `fd`; throws an errno error. */
+  addFile(fd: number): number
+  /** A slot for memory, kept alive until `removeArea` and the last operation on it. It must not be transferred. */
+  addArea(bytes: Uint8Array): number
+  removeArea(slot: number): void
+  /** Begin rows 0 to n−1; how many of them are pending. The others are done, and have their `result`. */
+  submit(rows: number): number
+  /** Waits for what is under way, without reporting it, and closes every file. Twice is fine. */
+  close(): void
+  readonly inFlight: number
+}
+
+/** A shared ring with its doorbells. Keeps the process alive until `close`. */
+export interface NativeUioMap {
+  /** The mapping; detached by `close`. */
+  readonly memory: ArrayBuffer
+  /**
+   * From now on one `onWake` per wake-up, however many doorbells it stands for. `onError` is called once, when the
+   * device is gone; there are no more wake-ups then.
+   */
+  start(onWake: () => void, onError: (error: NodeJS.ErrnoException) => void): void
+  /** Ring the other side's doorbell. Throws an errno error when the device is gone. */
+  kick(): void
+  /** Stop, wait for I/O on the memory, detach, unmap, close. Twice is fine. */
+  close(): void
+}
+
+export interface NativeCore {
+  readonly abiVersion: number
+  readonly UioMap: {
+    /** A UIO device of exactly `size` bytes. */
+    new (path: string, size: number): NativeUioMap
+    /** A sealed memfd and two eventfds (`wordSize` 8). Takes the eventfds; `memFd` stays the caller's. */
+    new (memFd: number, size: number, wakeFd: number, kickFd: number, wordSize: 4 | 8): NativeUioMap
+  }
+  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number) => NativeIoEngine
+  /** False when another open file description holds a lock in the way (F_OFD_SETLK over the whole file). */
+  lockFile(fd: number, exclusive: boolean): boolean
+  /** Raise the soft limit of open files towards `wanted`, at most to the hard one; returns the limit. */
+  raiseFileLimit(wanted: number): number
+  /** A descriptor of zeroed shared memory whose size is sealed. */
+  memfd(size: number): number
+  /** A non-blocking counter. */
+  eventfd(): number
+}
+
+/** This package's folder, from its sources as from `dist`. */
+export const packageFolder = existsSync(join(__dirname, 'binding.gyp')) ? __dirname : dirname(__dirname)
+
+/** Load the addon, built here or prebuilt. Throws when there is none for this platform. */
+export function loadCore(): NativeCore {
+  const load = createRequire(__filename)('node-gyp-build') as (folder: string) => NativeCore
+  return load(packageFolder)
+}

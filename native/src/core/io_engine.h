@@ -1,0 +1,94 @@
+#pragma once
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "io_job.h"
+#include "io_table.h"
+#include "thread_backend.h"
+
+namespace tcmu {
+
+// Rows of the submission table to jobs, jobs to rows of the completion table. Everything but Done runs on the thread of
+// the environment that made it.
+class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit IoEngine(const Napi::CallbackInfo& info);
+  ~IoEngine() override;
+
+  void ForgetMemory(const uint8_t* base, size_t size);
+  void Done(Job* job) override;
+
+ private:
+  // Outlives the object: libuv and the environment's cleanup still hold it after the JavaScript face is gone.
+  struct Bell {
+    uv_async_t handle;
+    IoEngine* owner;
+    napi_async_cleanup_hook_handle hook;
+  };
+  struct File {
+    int fd = -1;
+    uint32_t in_flight = 0;
+    bool nowait_read = true;
+    bool nowait_write = true;
+    // The close that waits for the last operation; new ones fail with EBADF.
+    Job* closing = nullptr;
+  };
+  struct Area {
+    Napi::Reference<Napi::Uint8Array> keep;
+    uint8_t* data = nullptr;
+    size_t size = 0;
+    uint32_t in_flight = 0;
+    bool removed = false;
+  };
+
+  bool Open(const Napi::CallbackInfo& info);
+  void Attach(const Napi::CallbackInfo& info);
+  Napi::Value AddFile(const Napi::CallbackInfo& info);
+  Napi::Value AddArea(const Napi::CallbackInfo& info);
+  void RemoveArea(const Napi::CallbackInfo& info);
+  Napi::Value Submit(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+  Napi::Value InFlight(const Napi::CallbackInfo& info);
+
+  // A row's result when it is finished at once, or kPending when it became a job that waits for Dispatch.
+  double Begin(int32_t row);
+  int Fill(Job& job, int32_t row);
+  int FillMemory(Job& job, int32_t row);
+  bool TryNow(Job& job, File& file);
+  void Queue(Job* job);
+  void Dispatch();
+
+  void Deliver();
+  void Settle(Job* job);
+  void FreeArea(int32_t slot);
+  void Shut(bool cancel);
+
+  Job* NewJob();
+  void Recycle(Job* job);
+
+  IoTable table_;
+  Napi::FunctionReference on_done_;
+  std::unique_ptr<Backend> backend_;
+  Bell* bell_ = nullptr;
+
+  std::vector<File> files_;
+  std::vector<Area> areas_;
+  std::vector<int32_t> free_files_;
+  std::vector<int32_t> free_areas_;
+  std::vector<Job*> spare_jobs_;
+
+  JobList waiting_;
+  size_t waiting_count_ = 0;
+  size_t in_flight_ = 0;
+
+  std::mutex done_mutex_;
+  JobList done_;
+  JobList delivering_;
+};
+
+}  // namespace tcmu

@@ -1,0 +1,101 @@
+#include "thread_backend.h"
+
+#include <cerrno>
+#include <csignal>
+
+namespace tcmu {
+
+constexpr size_t kStackBytes = 256 * 1024;
+
+void ThreadBackend::Submit(JobList jobs, size_t count) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (Job* job = jobs.Pop()) queue_.Push(job);
+  queued_ += count;
+  size_t wake = sleeping_ < queued_ ? sleeping_ : queued_;
+  while (threads_.size() < max_threads_ && threads_.size() - running_ < queued_) {
+    if (!StartThread()) break;
+  }
+  if (threads_.empty()) {
+    // The system has no thread left to give: slow, but nothing hangs.
+    JobList all = queue_.Take();
+    queued_ = 0;
+    lock.unlock();
+    while (Job* job = all.Pop()) {
+      Run(*job);
+      completions_.Done(job);
+    }
+    return;
+  }
+  lock.unlock();
+  while (wake-- > 0) work_.notify_one();
+}
+
+bool ThreadBackend::StartThread() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attr;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, kStackBytes);
+  pthread_t thread;
+  int error = pthread_create(&thread, &attr, Enter, this);
+  pthread_attr_destroy(&attr);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error != 0) return false;
+  pthread_setname_np(thread, "tcmu-io");
+  threads_.push_back(thread);
+  return true;
+}
+
+void* ThreadBackend::Enter(void* self) {
+  static_cast<ThreadBackend*>(self)->Loop();
+  return nullptr;
+}
+
+void ThreadBackend::Loop() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    Job* job = queue_.Pop();
+    if (job == nullptr) {
+      if (stopping_) return;
+      sleeping_++;
+      work_.wait(lock);
+      sleeping_--;
+      continue;
+    }
+    queued_--;
+    running_++;
+    lock.unlock();
+    Run(*job);
+    completions_.Done(job);
+    lock.lock();
+    running_--;
+    if (queued_ == 0 && running_ == 0) idle_.notify_all();
+  }
+}
+
+void ThreadBackend::WaitIdle() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  idle_.wait(lock, [this] { return queued_ == 0 && running_ == 0; });
+}
+
+void ThreadBackend::Stop(bool cancel) {
+  JobList dropped;
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    stopping_ = true;
+    if (cancel) {
+      dropped = queue_.Take();
+      queued_ = 0;
+    }
+  }
+  work_.notify_all();
+  for (pthread_t thread : threads_) pthread_join(thread, nullptr);
+  threads_.clear();
+  while (Job* job = dropped.Pop()) {
+    job->result = -ECANCELED;
+    completions_.Done(job);
+  }
+}
+
+}  // namespace tcmu

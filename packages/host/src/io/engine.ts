@@ -1,0 +1,90 @@
+import { constants } from 'node:os'
+import type { HandlerIo, IoFile, OpenFile } from '../handler/types'
+import { IoOp, loadNative, type NativeCore } from '../platform/native'
+import type { DataArea } from '../wire'
+import { mediumFacts } from './facts'
+import { EngineFile } from './file'
+import { ioError } from './io-error'
+import { openDescriptor } from './open'
+import { Submissions } from './submissions'
+
+/** As many operations as may wait for a disk at once; cached 4 KiB writes are no faster with more. */
+const THREADS = 8
+
+export interface IoEngineOptions {
+  /** Threads for what cannot be done at once. Default 8. */
+  readonly threads?: number
+  /** Default: the addon of this installation. */
+  readonly native?: NativeCore
+}
+
+/** File I/O of one thread of JavaScript. */
+export interface IoEngine extends HandlerIo {
+  /**
+   * Rejects with E_FILE_PATH, E_FILE_KIND, E_FILE_FOLDER or E_FILE_LOCKED; with an errno error for anything else. The
+   * message names the path.
+   */
+  open(path: string, options?: OpenFile): Promise<IoFile>
+  /** Start what was asked for since the last time. Happens by itself as a microtask. */
+  submit(): void
+  /** Forget memory that will not be used again, before it is unmapped. */
+  release(area: DataArea): void
+  /** Operations under way. */
+  readonly inFlight: number
+  /** Waits for what is under way, then closes every file. */
+  close(): Promise<void>
+}
+
+class Engine implements IoEngine {
+  private readonly submissions: Submissions
+  private readonly files = new Set<EngineFile>()
+  private closing: Promise<void> | undefined = undefined
+
+  constructor(private readonly core: NativeCore, threads: number) {
+    this.submissions = new Submissions(core, threads)
+  }
+
+  get inFlight(): number {
+    return this.submissions.inFlight
+  }
+
+  async open(path: string, options: OpenFile = {}): Promise<IoFile> {
+    this.checkOpen(path)
+    const { handle, stat } = await openDescriptor(this.core, path, options)
+    try {
+      this.checkOpen(path)
+      const slot = this.submissions.addFile(handle.fd)
+      const [size, medium] = await Promise.all([this.submissions.command(IoOp.SIZE, slot, path), mediumFacts(stat)])
+      const blockDevice = stat.isBlockDevice()
+      const granularity = blockDevice ? (medium.discardGranularity ?? medium.logicalBlock ?? stat.blksize) : stat.blksize
+      const readOnly = options.readOnly === true
+      const file = new EngineFile(this.submissions, slot, { path, size, readOnly, blockDevice, granularity, rotational: medium.rotational })
+      this.files.add(file)
+      return file
+    } finally {
+      await handle.close()
+    }
+  }
+
+  private checkOpen(path: string): void {
+    if (this.closing) throw ioError(constants.errno.EBADF, IoOp.SIZE, path)
+  }
+
+  submit(): void {
+    this.submissions.submit()
+  }
+
+  release(area: DataArea): void {
+    this.submissions.release(area)
+  }
+
+  close(): Promise<void> {
+    this.closing ??= Promise.allSettled([...this.files].map((f) => f.close())).then(() => this.submissions.close())
+    return this.closing
+  }
+}
+
+/** Throws E_ADDON_MISSING or E_ADDON_VERSION. One per thread is enough; the files of all devices share it. */
+export function createIoEngine(options: IoEngineOptions = {}): IoEngine {
+  return new Engine(options.native ?? loadNative(), options.threads ?? THREADS)
+}

@@ -1,0 +1,138 @@
+import { constants } from 'node:os'
+import type { IoFile } from '../handler/types'
+import { IO_SYNC, IoOp } from '../platform/native'
+import type { Provisioning, Result } from '../scsi'
+import { Status } from '../scsi/status'
+import { type Segments, SegmentsRevokedError } from '../wire'
+import { ioError } from './io-error'
+import { provisioning } from './provisioning'
+import type { Submissions } from './submissions'
+
+const { EBADF, EOPNOTSUPP, ENOSYS, ENODEV } = constants.errno
+const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENOSYS, -ENODEV])
+
+export interface FileFacts {
+  readonly path: string
+  readonly size: number
+  readonly readOnly: boolean
+  readonly blockDevice: boolean
+  readonly granularity: number
+  readonly rotational: boolean | undefined
+}
+
+/** A file in an engine's slot. Made by `IoEngine.open`. */
+export class EngineFile implements IoFile {
+  readonly path: string
+  size: number
+  readonly readOnly: boolean
+  readonly blockDevice: boolean
+  readonly granularity: number
+  readonly rotational: boolean | undefined
+  private closing: Promise<void> | undefined = undefined
+  private truncated = false
+  /** Operations that this file's file system does not have; it is asked once. */
+  private readonly lacking = new Set<number>()
+  private syncing: Promise<Status> | undefined = undefined
+  private nextSync: Promise<Status> | undefined = undefined
+
+  constructor(private readonly submissions: Submissions, private readonly slot: number, facts: FileFacts) {
+    this.path = facts.path
+    this.size = facts.size
+    this.readOnly = facts.readOnly
+    this.blockDevice = facts.blockDevice
+    this.granularity = facts.granularity
+    this.rotational = facts.rotational
+  }
+
+  readv(data: Segments, offset: number): Result {
+    return this.transfer(IoOp.READV, data, offset, 0)
+  }
+
+  writev(data: Segments, offset: number, sync = false): Result {
+    return this.transfer(IoOp.WRITEV, data, offset, sync ? IO_SYNC : 0)
+  }
+
+  private transfer(op: number, data: Segments, offset: number, flags: number): Result {
+    if (data.revoked) throw new SegmentsRevokedError()
+    if (this.closing) return this.gone(op)
+    if (data.length === 0) return Status.OK
+    return this.submissions.transfer(op, this.slot, this.path, data, offset, flags)
+  }
+
+  private gone(op: number): Promise<never> {
+    return Promise.reject(ioError(EBADF, op, this.path))
+  }
+
+  private command(op: number, offset = 0, length = 0, raw = false): Promise<number> {
+    return this.closing ? this.gone(op) : this.submissions.command(op, this.slot, this.path, offset, length, raw)
+  }
+
+  /** One runs, one waits: a caller that comes while one runs shares the next, which begins after the caller's writes. */
+  sync(): Result {
+    if (!this.syncing) return this.startSync()
+    this.nextSync ??= this.syncing.then(() => this.startSync(), () => this.startSync())
+    return this.nextSync
+  }
+
+  private startSync(): Promise<Status> {
+    const op = this.truncated ? IoOp.SYNC : IoOp.DATA_SYNC
+    this.truncated = false
+    this.nextSync = undefined
+    const running = this.command(op).then(
+      () => Status.OK,
+      (error: unknown) => {
+        this.truncated ||= op === IoOp.SYNC
+        throw error
+      },
+    )
+    this.syncing = running
+    const ended = (): void => {
+      if (this.syncing === running) this.syncing = undefined
+    }
+    running.then(ended, ended)
+    return running
+  }
+
+  punch(offset: number, length: number): Result {
+    return this.fallocate(IoOp.PUNCH, offset, length)
+  }
+
+  async zero(offset: number, length: number, allocate = false): Promise<Status> {
+    const status = allocate ? Status.NOT_HANDLED : await this.punch(offset, length)
+    return status === Status.NOT_HANDLED ? this.fallocate(IoOp.ZERO, offset, length) : status
+  }
+
+  allocate(offset: number, length: number): Result {
+    return this.fallocate(IoOp.ALLOCATE, offset, length)
+  }
+
+  private fallocate(op: number, offset: number, length: number): Result {
+    if (this.lacking.has(op) && !this.closing) return Status.NOT_HANDLED
+    if (length === 0 && !this.closing) return Status.OK
+    return this.command(op, offset, length, true).then((result) => {
+      if (result >= 0) return Status.OK
+      if (!unsupported.has(result)) throw ioError(-result, op, this.path)
+      this.lacking.add(op)
+      return Status.NOT_HANDLED
+    })
+  }
+
+  provisioning(offset: number, length: number): Promise<readonly Provisioning[]> {
+    return provisioning((op, at) => this.command(op, at, 0, true), offset, length)
+  }
+
+  async truncate(size: number): Promise<void> {
+    await this.command(IoOp.TRUNCATE, 0, size)
+    this.truncated = true
+    this.size = size
+  }
+
+  async refresh(): Promise<number> {
+    return (this.size = await this.command(IoOp.SIZE))
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.submissions.command(IoOp.CLOSE, this.slot, this.path).then(() => undefined)
+    return this.closing
+  }
+}

@@ -1,0 +1,1 @@
+export { createIoEngine, type IoEngine, type IoEngineOptions } from './engine'

@@ -1,0 +1,159 @@
+import { IO_PENDING, type IoTable, type NativeCore, type NativeIoEngine } from '../platform/native'
+import type { DataArea, Segments } from '../wire'
+import { ioError } from './io-error'
+import { ioTable, withIovs } from './table'
+
+const ROWS = 256
+const IOVS = 4096
+
+/** Who waits for an operation, and what it keeps until then. */
+interface Ticket {
+  readonly op: number
+  readonly path: string
+  /** The memory whose `pins` count this operation. */
+  readonly memory: Segments | undefined
+  /** Resolve to a negative errno rather than reject. */
+  readonly raw: boolean
+  resolve(result: number): void
+  reject(error: Error): void
+}
+
+/**
+ * Rows of one batch on their way to the addon, and tickets for those under way. Rows go out together: at `submit`, or
+ * by themselves as a microtask, which is after the pump has dispatched everything it took.
+ */
+export class Submissions {
+  private table: IoTable = ioTable(ROWS, IOVS)
+  private readonly native: NativeIoEngine
+  private readonly tickets: (Ticket | undefined)[] = []
+  private readonly freeTokens: number[] = []
+  private readonly forgotten: FinalizationRegistry<number>
+  private rows = 0
+  private iovs = 0
+  private scheduled = false
+  private live = 0
+  private idle: (() => void) | undefined = undefined
+  private readonly flush = (): void => {
+    this.scheduled = false
+    this.submit()
+  }
+
+  constructor(core: NativeCore, threads: number) {
+    this.native = new core.IoEngine(this.table, (rows) => this.completed(rows), threads)
+    this.forgotten = new FinalizationRegistry((slot) => this.native.removeArea(slot))
+  }
+
+  /** Operations that have not settled. */
+  get inFlight(): number {
+    return this.live
+  }
+
+  addFile(fd: number): number {
+    return this.native.addFile(fd)
+  }
+
+  /** Move all of `data`; pins it until the operation is done. Resolves to 0, rejects with an errno error. */
+  transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number): Promise<0> {
+    return new Promise((resolve, reject) => {
+      if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
+      const area = data.area.owner === this ? data.area.slot : this.register(data.area)
+      const row = this.row(op, file, offset, { op, path, memory: data.pinned, raw: false, resolve: resolve as (n: number) => void, reject })
+      const { iovOffset, iovLength } = this.table
+      for (let i = 0; i < data.count; i++) {
+        iovOffset[this.iovs + i] = data.offsets[i]!
+        iovLength[this.iovs + i] = data.lengths[i]!
+      }
+      this.table.area[row] = area
+      this.table.flags[row] = flags
+      this.table.iovFirst[row] = this.iovs
+      this.table.iovCount[row] = data.count
+      this.iovs += data.count
+      data.pinned.pins++
+    })
+  }
+
+  /** An operation without memory. Resolves to its result; with `raw` to a negative errno when it fails. */
+  command(op: number, file: number, path: string, offset = 0, length = 0, raw = false): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const row = this.row(op, file, offset, { op, path, memory: undefined, raw, resolve, reject })
+      this.table.length[row] = length
+    })
+  }
+
+  private row(op: number, file: number, offset: number, ticket: Ticket): number {
+    if (this.rows === ROWS) this.submit()
+    const row = this.rows++
+    const token = this.freeTokens.pop() ?? this.tickets.length
+    this.tickets[token] = ticket
+    this.live++
+    this.table.op[row] = op
+    this.table.flags[row] = 0
+    this.table.file[row] = file
+    this.table.offset[row] = offset
+    this.table.length[row] = 0
+    this.table.token[row] = token
+    if (!this.scheduled) {
+      this.scheduled = true
+      queueMicrotask(this.flush)
+    }
+    return row
+  }
+
+  private makeRoom(count: number): void {
+    this.submit()
+    if (count <= this.table.iovOffset.length) return
+    this.table = withIovs(this.table, Math.max(count, this.table.iovOffset.length * 2))
+    this.native.attach(this.table)
+  }
+
+  private register(area: DataArea): number {
+    if (area.owner instanceof Submissions) area.owner.release(area)
+    area.slot = this.native.addArea(area.bytes)
+    area.owner = this
+    // The addon holds the bytes; an area that nobody uses any more must not stay there for ever.
+    this.forgotten.register(area, area.slot, area)
+    return area.slot
+  }
+
+  /** Forget an area's memory; operations under way keep it until they are done. */
+  release(area: DataArea): void {
+    if (area.owner !== this) return
+    this.submit()
+    this.forgotten.unregister(area)
+    this.native.removeArea(area.slot)
+    area.owner = undefined
+    area.slot = -1
+  }
+
+  /** Hand over what waits. */
+  submit(): void {
+    const rows = this.rows
+    if (rows === 0) return
+    this.rows = this.iovs = 0
+    const { token, result } = this.table
+    this.native.submit(rows)
+    for (let i = 0; i < rows; i++) if (result[i] !== IO_PENDING) this.settle(token[i]!, result[i]!)
+  }
+
+  private completed(rows: number): void {
+    const { doneToken, doneResult } = this.table
+    for (let i = 0; i < rows; i++) this.settle(doneToken[i]!, doneResult[i]!)
+  }
+
+  private settle(token: number, result: number): void {
+    const ticket = this.tickets[token]!
+    this.tickets[token] = undefined
+    this.freeTokens.push(token)
+    if (ticket.memory) ticket.memory.pins--
+    if (result >= 0 || ticket.raw) ticket.resolve(result)
+    else ticket.reject(ioError(-result, ticket.op, ticket.path))
+    if (--this.live === 0) this.idle?.()
+  }
+
+  /** Waits for everything under way. Nothing may be begun any more. */
+  async close(): Promise<void> {
+    this.submit()
+    if (this.live > 0) await new Promise<void>((resolve) => (this.idle = resolve))
+    this.native.close()
+  }
+}

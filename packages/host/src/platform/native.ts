@@ -1,0 +1,17 @@
+import { ABI_VERSION, loadCore, type NativeCore } from '@tcmu/native'
+import { tcmuError } from '../errors'
+
+export { IO_PENDING, IO_SYNC, IoOp } from '@tcmu/native'
+export type { IoTable, NativeCore, NativeIoEngine, NativeUioMap } from '@tcmu/native'
+
+/** The addon, loaded on first use. Throws E_ADDON_MISSING or E_ADDON_VERSION. */
+export function loadNative(load: () => NativeCore = loadCore): NativeCore {
+  let core: NativeCore
+  try {
+    core = load()
+  } catch (cause) {
+    throw tcmuError('E_ADDON_MISSING', { reason: (cause as Error).message.split('\n')[0] }, { cause })
+  }
+  if (core.abiVersion !== ABI_VERSION) throw tcmuError('E_ADDON_VERSION', { found: core.abiVersion, wanted: ABI_VERSION })
+  return core
+}
