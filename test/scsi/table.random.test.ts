@@ -1,0 +1,109 @@
+import fc from 'fast-check'
+import { blockCommands, CommandTable, DataArea, Direction, type Nexus, sam, Segments, statusTable } from '@tcmu/host/scsi'
+import { InitiatorTask, decodeSense, LogLines } from '@tcmu/host/testing'
+import { BLOCK, disk } from './harness'
+
+/** A small disk, so that random addresses are often inside. */
+const BLOCKS = 64
+const GUARD = 64
+const GUARD_BYTE = 0xa5
+
+const samCodes: ReadonlySet<number> = new Set(Object.values(sam))
+const senseCodes = new Set(statusTable.flatMap((r) => (r.sense && r.sense !== 'task' ? [`${r.sense.key} ${r.sense.code.asc}`] : [])))
+
+const byte = fc.oneof({ arbitrary: fc.constant(0), weight: 4 }, { arbitrary: fc.nat(15), weight: 2 }, { arbitrary: fc.nat(255), weight: 1 })
+/** Where zero is not enough for a command to get anywhere: bytes of the CDB by position. */
+const start: Readonly<Record<string, readonly (readonly [at: number, value: number])[]>> = {
+  'MODE SENSE(6)': [[2, 0x3f]], 'MODE SENSE(10)': [[2, 0x3f]], 'MODE SELECT(6)': [[1, 0x10]], 'MODE SELECT(10)': [[1, 0x10]],
+  'WRITE SAME(10)': [[8, 1]], 'WRITE SAME(16)': [[13, 1]],
+}
+/** A few changes to a CDB that is mostly zero. */
+const sparse = fc.array(fc.tuple(fc.nat(15), byte), { maxLength: 4 })
+const dense = fc.array(byte, { minLength: 16, maxLength: 16 }).map((bytes) => bytes.map((b, at) => [at, b] as [number, number]))
+const command = fc.record({
+  row: fc.nat(blockCommands.length - 1),
+  changes: fc.oneof({ arbitrary: sparse, weight: 4 }, { arbitrary: dense, weight: 1 }),
+  /** CDBs are sometimes cut short, and mostly of the row's length. */
+  cut: fc.oneof({ arbitrary: fc.constant(0), weight: 8 }, { arbitrary: fc.nat(15), weight: 1 }),
+  /** Data of the length that the CDB asks for, so that more than the check of lengths is reached. */
+  fitting: fc.boolean(),
+  direction: fc.constantFrom(Direction.NONE, Direction.IN, Direction.OUT, Direction.UNKNOWN),
+  length: fc.oneof(fc.constantFrom(0, 8, 24, 255, BLOCK, 2 * BLOCK, 8 * BLOCK), fc.nat(5000)),
+  data: fc.array(byte, { minLength: 64, maxLength: 64 }),
+})
+
+async function device(log: LogLines) {
+  const { device } = await disk({
+    sizeBytes: BLOCKS * BLOCK, log,
+    handler: { provisioning: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
+  })
+  return device
+}
+
+test('whatever a CDB and its data say, the answer is one of the table, and nothing else is touched', async () => {
+  const log = new LogLines()
+  const unit = await device(log)
+  const nexus: Nexus = { name: 'random' }
+  unit.join(nexus)
+  const seen = new Set<string>()
+  await fc.assert(
+    fc.asyncProperty(command, async (c) => {
+      unit.stopped = false
+      unit.modes.swp = false
+      const row = blockCommands[c.row]
+      const bytes = new Uint8Array(row.cdb.size)
+      for (const [at, value] of [...(start[row.name] ?? []), ...c.changes]) if (at < bytes.length) bytes[at] = value
+      bytes[0] = row.op
+      if (row.sa !== undefined) bytes[1] = (bytes[1] & 0xe0) | row.sa
+      const wanted = row.transfer?.(row.cdb.view(bytes), unit) ?? 0
+      const length = c.fitting && wanted <= BLOCKS * BLOCK ? wanted : c.length
+      const area = DataArea.allocate(length + 2 * GUARD)
+      area.bytes.fill(GUARD_BYTE)
+      const task = await new Promise<InitiatorTask>((resolve) => {
+        const t = new InitiatorTask(nexus, bytes.subarray(0, bytes.length - Math.min(c.cut, bytes.length - 1)), resolve)
+        t.direction = c.fitting ? Direction.UNKNOWN : c.direction
+        t.expected = length
+        t.data = new Segments().start(area)
+        if (length) t.data.add(GUARD, length)
+        t.data.set(Uint8Array.from(c.data))
+        unit.execute(t)
+      })
+      seen.add(`${row.name} ${task.status}`)
+      expect(task.finished).toBe(1)
+      expect(samCodes.has(task.status)).toBe(true)
+      expect(task.dataInLength).toBeLessThanOrEqual(length)
+      expect(Number.isSafeInteger(task.transferLength) && task.transferLength >= 0).toBe(true)
+      const { key, asc } = decodeSense(task.sense.subarray(0, task.senseLength))
+      if (task.status === sam.CHECK_CONDITION) expect(senseCodes).toContain(`${key} ${asc}`)
+      else expect(task.senseLength).toBe(0)
+      if (task.status !== sam.GOOD) expect(task.dataInLength).toBe(0)
+      const guards = [...area.bytes.subarray(0, GUARD), ...area.bytes.subarray(GUARD + length)]
+      expect(guards.every((b) => b === GUARD_BYTE)).toBe(true)
+    }),
+    { numRuns: 8000 },
+  )
+  expect(log.lines).toEqual([])
+  expect(unit.inflight).toBe(0)
+  // The inputs are worth something only if they get through: every command was GOOD at least once.
+  for (const row of blockCommands) expect(seen).toContain(`${row.name} 0`)
+}, 60_000)
+
+test('every row says how long its data is without failing, whatever the CDB', async () => {
+  const unit = await device(new LogLines())
+  fc.assert(
+    fc.property(fc.nat(blockCommands.length - 1), fc.uint8Array({ minLength: 16, maxLength: 16 }), (i, bytes) => {
+      const row = blockCommands[i]
+      const moved = row.transfer?.(row.cdb.view(bytes), unit) ?? 0
+      const extent = row.extent ? [row.extent.lba(row.cdb.view(bytes)), row.extent.blocks(row.cdb.view(bytes))] : [0, 0]
+      return [moved, ...extent].every((n) => Number.isInteger(n) && n >= 0)
+    }),
+    { numRuns: 5000 },
+  )
+})
+
+test('no operation code is there twice, and every CDB is as long as its group says', () => {
+  expect(new CommandTable(blockCommands).rows.length).toBe(new Set(blockCommands.map((r) => `${r.op} ${r.sa}`)).size)
+  // SPC-4 4.2.5.1: bits 7 to 5 of the operation code are the group code.
+  const lengths: Record<number, number> = { 0: 6, 1: 10, 2: 10, 4: 16, 5: 12 }
+  for (const row of blockCommands) expect([row.name, row.cdb.size]).toEqual([row.name, lengths[row.op >> 5]])
+})
