@@ -186,6 +186,18 @@ describe('stop', () => {
     await turn()
     expect(unit.tasks).toHaveLength(3)
   })
+  test('tells the kernel of what has just been finished, and so does close', async () => {
+    for (const end of [(p: Pump) => p.stop(0), (p: Pump) => Promise.resolve(p.close())]) {
+      const unit = new Unit()
+      const { kernel, pump } = start(unit)
+      post(kernel, 1)
+      await turn()
+      unit.tasks[0]!.finish()
+      const ended = end(pump)
+      expect([kernel.kicks, kernel.reap().length]).toEqual([1, 1])
+      await ended
+    }
+  })
   test('gives up at the deadline', async () => {
     const { kernel, pump } = start(new Unit())
     post(kernel, 1)

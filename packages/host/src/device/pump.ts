@@ -161,6 +161,7 @@ export class Pump implements RingOwner {
   /** Take nothing more, and wait until all that was taken is answered and the kernel told; false at the deadline. */
   async stop(deadlineMs: number): Promise<boolean> {
     this.taking = false
+    this.publish()
     if (this.ring.inFlight === 0) return true
     let timer: NodeJS.Timeout | undefined
     const idle = new Promise<boolean>((resolve) => this.idlers.push(() => resolve(true)))
@@ -187,6 +188,7 @@ export class Pump implements RingOwner {
   close(): void {
     if (this.closed) return
     this.taking = false
+    this.publish()
     this.closed = true
     const orphans = new Set<unknown>(this.ring.reset())
     if (orphans.size > 0) void this.unit.abort((task) => orphans.has(task))
