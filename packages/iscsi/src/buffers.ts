@@ -23,6 +23,8 @@ interface Waiter {
   readonly grant: (buffer: PooledBuffer) => boolean
 }
 
+/** Bytes of a buffer for `size` bytes. */
+export const capacityFor = (size: number): number => capacityOf(classOf(size))
 const classOf = (size: number): number => Math.max(0, 32 - Math.clz32(Math.max(1, size) - 1) - 12)
 const capacityOf = (index: number): number => SMALLEST * 2 ** index
 
@@ -39,7 +41,10 @@ export class BufferPool {
 
   constructor(readonly limit: number) {}
 
-  /** A buffer of at least `size` bytes now, or undefined. `reserve` lets it exceed the limit by that many bytes. */
+  /**
+   * A buffer of at least `size` bytes now, or undefined. `reserve` lets it exceed the limit by that many bytes, and
+   * pass those that wait.
+   */
   take(size: number, reserve = 0): PooledBuffer | undefined {
     if (reserve === 0 && this.waiting.length > 0) return undefined
     return this.find(size, reserve)

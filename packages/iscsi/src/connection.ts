@@ -219,6 +219,12 @@ export class Connection implements PduReceiver {
     await this.session?.end()
   }
 
+  /** Too many others want to log in. */
+  crowdedOut(): void {
+    this.finish('others want to log in')
+    this.socket.destroy()
+  }
+
   destroy(): void {
     this.socket.destroy()
   }

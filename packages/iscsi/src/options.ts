@@ -39,7 +39,7 @@ export interface PortalLimits {
 }
 
 export const defaultLimits: PortalLimits = Object.freeze({
-  connections: 256, logins: 32, loginSeconds: 15, pingSeconds: 30, pongSeconds: 30, dataSeconds: 60, bufferBytes: 128 * 2 ** 20,
+  connections: 256, logins: 64, loginSeconds: 15, pingSeconds: 30, pongSeconds: 30, dataSeconds: 60, bufferBytes: 128 * 2 ** 20,
   queuedBytes: 8 * 2 ** 20, commands: 128,
 })
 

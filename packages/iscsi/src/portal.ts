@@ -4,8 +4,11 @@ import { BufferPool } from './buffers'
 import { Connection, type ConnectionHost } from './connection'
 import { crc32c } from './digest'
 import { PortalError } from './errors'
+import { normalName } from './names'
+import type { IscsiNexus } from './nexus'
 import { checkOptions, type PortalLimits, type PortalLog, type PortalOptions } from './options'
-import { type LunObserver, Target } from './target'
+import { reservationObserver } from './reservations'
+import { type LunObserver, RELATIVE_PORT, Target, targetPortName } from './target'
 
 export interface PortalAddress {
   readonly address: string
@@ -61,13 +64,15 @@ class PortalServer implements Portal {
   }
 
   private accept(socket: Socket): void {
-    const logins = [...this.connections].filter((c) => !c.loggedIn).length
-    if (this.closing || this.connections.size >= this.limits.connections || logins >= this.limits.logins) {
-      this.log.warn(`${socket.remoteAddress}: refused, there are ${this.connections.size} connections, ${logins} of them logging in`)
+    const strangers = [...this.connections].filter((c) => !c.loggedIn)
+    if (this.closing || this.connections.size - strangers.length >= this.limits.connections) {
+      this.log.warn(`${socket.remoteAddress}: refused, there are ${this.connections.size} connections`)
       socket.on('error', () => {})
       socket.destroy()
       return
     }
+    // Who says nothing must not keep out who does: the one that has been at it longest makes room.
+    if (strangers.length >= this.limits.logins) strangers[0]!.crowdedOut()
     this.connections.add(new Connection(socket, this.host))
   }
 
@@ -130,5 +135,16 @@ class PortalServer implements Portal {
 
 /** Make a portal; nothing is bound before `listen`. Throws a PortalError when the options do not do. */
 export function createPortal(options: PortalOptions): Portal {
-  return new PortalServer(options, [])
+  const { log, stateDir } = options
+  const targetName = normalName(options.targetName)
+  const reservations = reservationObserver({
+    ...(stateDir !== undefined && { stateDir }),
+    port: { relativeId: RELATIVE_PORT, groupName: targetPortName(targetName) },
+    nexusInfo: (nexus) => {
+      const { initiator, isid } = nexus as IscsiNexus
+      return { initiatorName: initiator, isid, targetPort: targetPortName(targetName), relativePort: RELATIVE_PORT }
+    },
+    onStoreError: (lu, error) => log.error(`${lu.name}: ${error.message}`),
+  })
+  return new PortalServer(options, [reservations])
 }

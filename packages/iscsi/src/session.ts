@@ -1,4 +1,4 @@
-import { Direction, type LogicalUnit, sam } from '@tcmu/host/scsi'
+import { Direction, type LogicalUnit, sam, sense, senseKey } from '@tcmu/host/scsi'
 import { readAdditional } from './ahs'
 import type { BufferPool } from './buffers'
 import { BufferShare } from './buffer-share'
@@ -17,8 +17,6 @@ import { type CommandWindow, next } from './window'
 const MOST_IMMEDIATE = 32
 /** Initiator task tags of aborted commands whose Data-Out may still come. */
 const MOST_ORPHANS = 256
-/** Immediate and unsolicited data has to go somewhere: it may take the pool this far above its limit. */
-const RESERVE = 32 * 2 ** 20
 
 export interface SessionDeps {
   readonly channel: Channel
@@ -61,7 +59,7 @@ export class Session implements TaskOwner {
     this.nexus = deps.nexus
     this.order = deps.order
     this.window = deps.order.window
-    this.buffers = new BufferShare(deps.buffers, deps.buffers.limit / 2)
+    this.buffers = new BufferShare(deps.buffers)
     this.command = ScsiCommand.view(this.channel.framing.header)
     this.dataOut = DataOut.view(this.channel.framing.header)
   }
@@ -135,7 +133,7 @@ export class Session implements TaskOwner {
   }
 
   private provideNow(task: IscsiTask): void {
-    task.buffer = this.buffers.take(task.wanted) ?? this.buffers.take(task.wanted, RESERVE)
+    task.buffer = this.buffers.take(task.wanted, true)
     if (task.buffer) return
     task.refused = true
     task.wanted = 0
@@ -191,6 +189,7 @@ export class Session implements TaskOwner {
   /** Take the command as far as it goes: more data, memory for it, the logical unit. */
   private proceed(task: IscsiTask): void {
     if (task.unsolicited) return
+    if (task.broken) return this.giveUp(task)
     if (task.refused) return this.refuse(task)
     if (task.wanted > 0 && !task.buffer) {
       task.buffer = this.buffers.take(task.wanted)
@@ -201,6 +200,11 @@ export class Session implements TaskOwner {
       solicit(this.channel, task, this.tag)
       this.channel.flushSoon()
     } else this.execute(task)
+  }
+
+  /** RFC 7143 11.4.7.2: protocol service CRC error, once the sequences that are under way have ended. */
+  private giveUp(task: IscsiTask): void {
+    if (task.r2tCount === 0) task.fail(senseKey.ABORTED_COMMAND, sense.PROTOCOL_SERVICE_CRC_ERROR)
   }
 
   private waitForMemory(task: IscsiTask): void {
@@ -217,11 +221,7 @@ export class Session implements TaskOwner {
 
   private execute(task: IscsiTask): void {
     task.phase = Phase.EXECUTING
-    if (task.bidirectional) {
-      task.invalidCommand()
-      task.finish()
-      return
-    }
+    if (task.bidirectional) return task.fail(senseKey.ILLEGAL_REQUEST, sense.INVALID_COMMAND_OPERATION_CODE)
     if (task.buffer) task.attach(task.wanted)
     ;(task.lu ?? this.target.find(task.lunHigh, task.lunLow)).execute(task)
   }

@@ -12,10 +12,14 @@ import type { Session } from './session'
 /** Relative target port identifier of the one portal group. */
 export const RELATIVE_PORT = 1
 
+/** Name of the target port: the portal group of the target (RFC 7143 4.4.1). */
+export const targetPortName = (target: string): string => `${target},t,0x${PORTAL_GROUP_TAG.toString(16).padStart(4, '0')}`
+
 /** What else hears of the life of nexuses and logical units: reservations. */
 export interface LunObserver {
   /** Called before the first command of a unit. */
   readonly extension: (lu: LogicalUnit) => LunExtension
+  readonly nexusJoined: (lu: LogicalUnit, nexus: IscsiNexus) => void
   readonly nexusLost: (lu: LogicalUnit, nexus: IscsiNexus) => void
   readonly reset: (lu: LogicalUnit) => void
 }
@@ -30,12 +34,11 @@ export class Target {
   private readonly port: PortIdentity
 
   constructor(readonly name: string, private readonly observers: readonly LunObserver[] = []) {
-    const tag = PORTAL_GROUP_TAG.toString(16).padStart(4, '0')
     this.port = Object.freeze({
       versionDescriptor: versionDescriptor.ISCSI,
       designators: [
         portNumber(designatorType.RELATIVE_TARGET_PORT, RELATIVE_PORT, protocol.ISCSI),
-        nameString(`${name},t,0x${tag}`, association.TARGET_PORT, protocol.ISCSI),
+        nameString(targetPortName(name), association.TARGET_PORT, protocol.ISCSI),
         nameString(name, association.TARGET_DEVICE, protocol.ISCSI),
       ],
     })
@@ -91,6 +94,7 @@ export class Target {
    */
   private enter(session: Session, lu: LogicalUnit): void {
     lu.join(session.nexus)
+    for (const observer of this.observers) observer.nexusJoined(lu, session.nexus)
     lu.attend(session.nexus, Status.POWER_ON)
   }
 

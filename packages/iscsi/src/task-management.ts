@@ -1,4 +1,4 @@
-import type { LogicalUnit } from '@tcmu/host/scsi'
+import { type LogicalUnit, Status } from '@tcmu/host/scsi'
 import type { Session } from './session'
 import { before } from './window'
 
@@ -50,9 +50,15 @@ async function abortTaskSet(session: Session, lu: LogicalUnit): Promise<void> {
   await session.abort((task) => task.lu === lu)
 }
 
-/** Every session's commands; those of others are answered TASK ABORTED. */
-async function clear(session: Session, lu: LogicalUnit): Promise<void> {
-  await Promise.all([...session.target.sessions].map((s) => s.abort((task) => task.lu === lu, s !== session)))
+/** Every session's commands; those of others are answered TASK ABORTED. Resolves with the other sessions that lost some. */
+async function clear(session: Session, lu: LogicalUnit): Promise<Session[]> {
+  const sessions = [...session.target.sessions]
+  const lost = await Promise.all(sessions.map((s) => s.abort((task) => task.lu === lu, s !== session)))
+  return sessions.filter((s, i) => s !== session && lost[i]! > 0)
+}
+
+async function clearTaskSet(session: Session, lu: LogicalUnit): Promise<void> {
+  for (const other of await clear(session, lu)) lu.attend(other.nexus, Status.COMMANDS_CLEARED)
 }
 
 async function resetUnit(session: Session, lu: LogicalUnit): Promise<void> {
@@ -70,7 +76,7 @@ const rows: readonly TmfRow[] = [
   { code: 1, name: 'ABORT TASK', run: abortTask },
   { code: 2, name: 'ABORT TASK SET', run: onUnit(abortTaskSet) },
   { code: 3, name: 'CLEAR ACA', run: refused(TmfResponse.NOT_SUPPORTED) },
-  { code: 4, name: 'CLEAR TASK SET', run: onUnit(clear) },
+  { code: 4, name: 'CLEAR TASK SET', run: onUnit(clearTaskSet) },
   { code: 5, name: 'LOGICAL UNIT RESET', run: onUnit(resetUnit) },
   { code: 6, name: 'TARGET WARM RESET', run: resetTarget },
   { code: 7, name: 'TARGET COLD RESET', run: resetTarget, thenDisconnect: true },

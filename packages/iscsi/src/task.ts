@@ -1,4 +1,4 @@
-import { Direction, fixedSense, type LogicalUnit, type Nexus, sam, Segments, sense, senseKey, Task } from '@tcmu/host/scsi'
+import { Direction, fixedSense, type LogicalUnit, type Nexus, sam, Segments, type SenseCode, type SenseKey, Task } from '@tcmu/host/scsi'
 import { HEADROOM, type PooledBuffer } from './buffers'
 import { NO_TAG } from './pdu'
 
@@ -49,6 +49,8 @@ export class IscsiTask extends Task {
   readonly r2tEnds = new Float64Array(MAX_OUTSTANDING_R2T)
   /** No memory for its data: answered TASK SET FULL once the data that comes all the same is gone. */
   refused = false
+  /** A Data-Out PDU is missing: the command fails when the rest has come. */
+  broken = false
   /** Both directions at once, which no logical unit here does. */
   bidirectional = false
   /** Its answer goes to nobody. */
@@ -65,7 +67,7 @@ export class IscsiTask extends Task {
     super.begin()
     this.generation++
     this.wanted = this.received = this.unsolicitedBytes = 0
-    this.unsolicited = this.refused = this.immediate = this.bidirectional = this.silent = false
+    this.unsolicited = this.refused = this.immediate = this.bidirectional = this.silent = this.broken = false
     this.dataSn = this.solicited = this.r2tSn = this.r2tCount = 0
     this.lu = undefined
   }
@@ -85,10 +87,12 @@ export class IscsiTask extends Task {
     this.room.revoke()
   }
 
-  /** CHECK CONDITION, INVALID COMMAND OPERATION CODE. */
-  invalidCommand(): void {
+  /** End with CHECK CONDITION before any logical unit has seen the command. */
+  fail(key: SenseKey, code: SenseCode): void {
+    this.phase = Phase.EXECUTING
     this.status = sam.CHECK_CONDITION
-    this.setSense(fixedSense(senseKey.ILLEGAL_REQUEST, sense.INVALID_COMMAND_OPERATION_CODE))
+    this.setSense(fixedSense(key, code))
+    this.finish()
   }
 
   finish(): void {

@@ -17,11 +17,13 @@ export function receive(channel: Channel, task: IscsiTask, offset: number, lengt
 
 /**
  * Check a Data-Out header against what its command waits for and direct its data. With ErrorRecoveryLevel 0 and both
- * orders kept, anything out of place ends the connection (RFC 7143 4.2.5.3, 7.9).
+ * orders kept, anything out of place ends the connection; a DataSN out of order ends the command.
  */
 export function dataOutHeader(channel: Channel, task: IscsiTask, h: DataOutHeader): void {
   const { dataLength, bufferOffset } = h
-  if (h.dataSn !== task.dataSn) throw wrong(`has DataSN ${h.dataSn} where ${task.dataSn} comes next`)
+  // A PDU before this one was lost or changed: the rest is let pass, then the command ends (RFC 7143 7.9, 7.8 b).
+  if (h.dataSn !== task.dataSn) task.broken = true
+  if (task.broken) return
   if (h.ttt === NO_TAG) unsolicitedHeader(channel, task, bufferOffset, dataLength)
   else solicitedHeader(task, h.ttt, bufferOffset, dataLength, h.final === 1)
   receive(channel, task, bufferOffset, dataLength)
@@ -46,7 +48,10 @@ function solicitedHeader(task: IscsiTask, tag: number, offset: number, length: n
 export function dataOutDone(task: IscsiTask, h: DataOutHeader): void {
   task.dataSn++
   const final = h.final === 1
-  if (h.ttt === NO_TAG) {
+  if (task.broken) {
+    if (final && h.ttt === NO_TAG) task.unsolicited = false
+    else if (final && task.r2tCount > 0) nextSequence(task)
+  } else if (h.ttt === NO_TAG) {
     task.unsolicitedBytes += h.dataLength
     task.received = Math.min(task.unsolicitedBytes, task.wanted)
     if (final) task.unsolicited = false
