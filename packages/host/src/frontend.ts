@@ -1,3 +1,4 @@
+import { quote, reasonOf, tcmuError } from './errors'
 import type { HandlerLog } from './handler/types'
 import type { LogicalUnit } from './scsi'
 
@@ -49,4 +50,35 @@ export interface Portal {
 /** What the host wants of a front end package: `@tcmu/iscsi` has exactly this face. */
 export interface FrontEnd {
   createPortal(options: PortalOptions): Portal
+}
+
+/** Front ends by name, and the package that is one. */
+const frontEnds = { iscsi: '@tcmu/iscsi' } as const
+export type FrontEndName = keyof typeof frontEnds
+
+const listenReasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'something else listens there; stop it or choose another port with --portal',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'ports below 1024 take privileges',
+}
+
+/** Why a portal could not listen: the portal's own error when it has a code, else one made from the errno. */
+export function listenError(error: unknown, address: string): Error {
+  const code = String((error as { code?: unknown } | undefined)?.code)
+  if (error instanceof Error && code.startsWith('E_')) return error
+  return tcmuError('E_PORTAL_LISTEN', { address, reason: listenReasons[code] ?? reasonOf(error), code }, { cause: error })
+}
+
+/** Load the package of a front end. Rejects with E_FRONT_END. */
+export async function loadFrontEnd(name: FrontEndName): Promise<FrontEnd> {
+  const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_FRONT_END', { frontend: name, reason }, { cause })
+  let namespace: unknown
+  try {
+    namespace = await import(frontEnds[name])
+  } catch (e) {
+    throw wrong(`${reasonOf(e)}; is ${frontEnds[name]} installed?`, e)
+  }
+  const face = namespace as Partial<FrontEnd>
+  if (typeof face.createPortal !== 'function') throw wrong(`${frontEnds[name]} has no createPortal, but ${quote(Object.keys(face))}`)
+  return face as FrontEnd
 }

@@ -1,0 +1,49 @@
+/** Help that goes below the options of a command. */
+export const lunHelp = `
+A logical unit is text of the form
+  name=NAME[,size=SIZE][,blocksize=512|4096][,readonly][,serial=TEXT],cfgstring=SUBTYPE/REST
+SUBTYPE names the handler and REST is its business (\`tcmu-host handlers\` says what each wants). cfgstring comes last and
+takes the rest of the text, commas included. Sizes are 512, 64M, 1G, 2TiB: powers of 1024. LUN numbers count from 0 in the
+order of the flags. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
+SIGINT or SIGTERM: commands under way get ten seconds to end. A second signal ends at once.
+`
+
+export const handlerHelp = `
+Looks at the handlers that came with the host, at the handler root, and at the handlerPaths of the configuration. Reads
+package.json files only; no code of a handler runs. A handler is a package with the keyword "tcmu-handler" and a field
+"tcmuHandler". To install one:
+  npm install --prefix /var/lib/tcmu/handlers PACKAGE
+
+Examples:
+  tcmu-host handlers
+  tcmu-host handlers --handler-root ./handlers --json
+`
+
+export const examples = {
+  root: `
+Examples:
+  tcmu-host serve --lun name=disk0,size=1G,cfgstring=file//srv/disk0.img
+  tcmu-host handlers                     what there is to serve with
+  tcmu-host check file//srv/disk0.img    whether a handler takes a configuration
+  tcmu-host devices                      what a running host serves
+Exit codes: 0 done, 1 it failed (the reason is on stderr), 2 it was called wrongly.
+`,
+  serve: `
+Examples:
+  tcmu-host serve --lun name=disk0,size=1G,cfgstring=file//srv/disk0.img
+  tcmu-host serve --portal [::1]:3261 --lun name=a,size=64M,cfgstring=file//tmp/a --lun name=b,readonly,cfgstring=file//tmp/b
+  tcmu-host serve --portal 0.0.0.0:3260 --chap-user joe --chap-secret-file /etc/tcmu/joe.secret --config /etc/tcmu/host.json
+`,
+  devices: `
+Examples:
+  tcmu-host devices
+  tcmu-host devices --socket /run/tcmu/host.sock --json
+`,
+  check: `
+Loads the handler and asks it. Exit code 0 when it takes the configuration, 1 when it does not.
+
+Examples:
+  tcmu-host check file//srv/disk0.img
+  tcmu-host check file//srv/disk0.img --size 64M --json
+`,
+} as const

@@ -1,0 +1,47 @@
+import { callSocket, defaultSocket, formatSize } from '../control'
+import { tcmuError } from '../errors'
+import { createHost, type DeviceRecord } from '../host'
+import type { Inventory } from '../plugins'
+import { type HandlerFlags, handlerOptions, type Surroundings } from './options'
+
+type Print = (line: string) => void
+
+/** Columns as wide as their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows.reduce<number[]>((w, row) => row.map((cell, i) => Math.max(w[i] ?? 0, cell.length)), [])
+  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i]))).join('  ').trimEnd())
+}
+
+export interface ListFlags extends HandlerFlags {
+  readonly json?: boolean
+  readonly socket?: string
+}
+
+function printHandlers({ handlers, refused }: Inventory, print: Print): void {
+  if (handlers.length) {
+    const rows = handlers.map((h) => [h.subtype, h.shape, `${h.package}@${h.version}`, h.configHelp.split('\n', 1).join()])
+    for (const line of table([['SUBTYPE', 'SHAPE', 'PACKAGE', 'CONFIGURATION'], ...rows])) print(line)
+  } else print('no handlers')
+  for (const warning of handlers.flatMap((h) => h.warnings)) print(`warning: ${warning}`)
+  for (const r of refused) print(`refused: ${r.message}`)
+}
+
+/** What handlers this machine has, and what was refused and why. Runs no code of theirs. */
+export function listHandlers(flags: ListFlags, at: Surroundings, print: Print): void {
+  const inventory = createHost(handlerOptions(flags, at)).handlers()
+  if (flags.json) print(JSON.stringify(inventory, undefined, 2))
+  else printHandlers(inventory, print)
+}
+
+/** The devices of a running host, asked over its control socket. */
+export async function listDevices(flags: ListFlags, at: Surroundings, print: Print): Promise<void> {
+  const path = flags.socket ?? defaultSocket(at.env, at.uid)
+  if (path === undefined) throw tcmuError('E_NOT_RUNNING', { path: '(no default socket)', reason: 'neither $XDG_RUNTIME_DIR nor /run/tcmu is there' })
+  const devices = (await callSocket(path, 'devices')) as readonly DeviceRecord[]
+  if (flags.json) {
+    print(JSON.stringify(devices, undefined, 2))
+    return
+  }
+  const rows = devices.map((d) => [String(d.lun), d.name, formatSize(d.sizeBytes), d.readOnly ? `${d.state}, read-only` : d.state, d.cfgstring])
+  for (const line of table([['LUN', 'NAME', 'SIZE', 'STATE', 'CFGSTRING'], ...rows])) print(line)
+}

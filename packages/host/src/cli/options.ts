@@ -1,0 +1,101 @@
+import { join } from 'node:path'
+import {
+  type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName, noConfig,
+} from '../control'
+import { tcmuError } from '../errors'
+import type { HostOptions } from '../host'
+import { createLog, levelNumber, type Logger } from '../log'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Where a process runs: what the defaults depend on. */
+export interface Surroundings {
+  readonly env: Env
+  readonly uid: number | undefined
+}
+
+/** Flags that every command understands which looks at handlers. */
+export interface HandlerFlags {
+  readonly config?: string
+  readonly handlerRoot?: string
+  readonly logLevel?: string
+}
+
+export interface ServeFlags extends HandlerFlags {
+  readonly frontend: string
+  readonly portal?: string
+  readonly lun: readonly string[]
+  readonly targetName?: string
+  readonly chapUser?: string
+  readonly chapSecretFile?: string
+  readonly chapMutualUser?: string
+  readonly chapMutualSecretFile?: string
+  readonly allowOpenPortal?: boolean
+  readonly stateDir?: string
+  readonly socket?: string
+}
+
+/** Where `npm install --prefix` puts handlers: one place for root, one for each user. */
+export function defaultHandlerRoot({ env, uid }: Surroundings): string {
+  if (uid === 0) return '/var/lib/tcmu/handlers'
+  return join(env.XDG_DATA_HOME || join(env.HOME || '/', '.local/share'), 'tcmu/handlers')
+}
+
+function logOf(config: Config, level: string | undefined): Logger {
+  if (level !== undefined && levelNumber(level) === undefined) {
+    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: level })
+  }
+  return createLog({ level: level ?? config.logLevel })
+}
+
+/** What handlers there are, by configuration and flags; the flags win. */
+export function handlerOptions(flags: HandlerFlags, at: Surroundings): HostOptions & { readonly log: Logger; readonly config: Config } {
+  const config = loadConfig(flags.config, at.env)
+  const asked = flags.handlerRoot ?? config.handlerRoot
+  return {
+    config,
+    handlerRoot: asked ?? defaultHandlerRoot(at),
+    handlerRootAsked: asked !== undefined,
+    handlerPaths: config.handlerPaths,
+    log: logOf(config, flags.logLevel),
+  }
+}
+
+function lunsOf(flags: ServeFlags, config: Config): readonly LunConfig[] {
+  const luns = flags.lun.length ? flags.lun.map(parseLun) : config.luns
+  if (!luns.length) throw tcmuError('E_NO_LUNS')
+  const names = new Set<string>()
+  for (const { name } of luns) {
+    if (names.has(name)) throw tcmuError('E_LUN_TEXT', { text: name, reason: 'two LUNs have this name' })
+    names.add(name)
+  }
+  return luns
+}
+
+/** What to serve, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
+export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & { readonly log: Logger } {
+  const { config, ...handlers } = handlerOptions(flags, at)
+  const { log } = handlers
+  const luns = lunsOf(flags, config)
+  if (flags.lun.length && config.luns.length) log.info(`--lun replaces the ${config.luns.length} LUNs of ${config.file}`)
+  const portal = parseAddress(flags.portal ?? config.portal ?? '127.0.0.1')
+  const chap = readChap({
+    user: flags.chapUser ?? config.chap.user,
+    secretFile: flags.chapSecretFile ?? config.chap.secretFile,
+    mutualUser: flags.chapMutualUser ?? config.chap.mutualUser,
+    mutualSecretFile: flags.chapMutualSecretFile ?? config.chap.mutualSecretFile,
+  }, (message) => log.warn(message))
+  if (!chap && !flags.allowOpenPortal && !isLoopback(portal.address)) throw tcmuError('E_PORTAL_OPEN', { address: portal.address })
+  const socket = flags.socket ?? defaultSocket(at.env, at.uid)
+  return {
+    ...handlers, luns, portal, chap, socket,
+    targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),
+    acl: config.acl,
+    allowOpen: flags.allowOpenPortal === true,
+    stateDir: flags.stateDir,
+    socketAsked: flags.socket !== undefined,
+  }
+}
+
+/** Options of a host that only looks at handlers, without any configuration. */
+export const bareOptions = (at: Surroundings): HostOptions => ({ handlerRoot: defaultHandlerRoot(at), handlerPaths: noConfig.handlerPaths })

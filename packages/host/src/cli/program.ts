@@ -1,0 +1,65 @@
+import { Command, Option } from 'commander'
+import { check, type CheckFlags } from './check'
+import { examples, handlerHelp, lunHelp } from './help'
+import { listDevices, type ListFlags, listHandlers } from './lists'
+import type { ServeFlags, Surroundings } from './options'
+import { serve } from './serve'
+import { hostVersion, versions } from './version'
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const looksAtHandlers = (c: Command): Command => c
+  .option('--handler-root <folder>', 'folder with the node_modules of installed handlers')
+  .option('--config <file>', 'configuration file, JSON or YAML (default: host.json or host.yaml in /etc/tcmu, then in ~/.config/tcmu)')
+  .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd')
+
+/** A command line, and what it comes to: `exit` is called with the code of the command that ran. */
+export function program(at: Surroundings, exit: (code: number) => void): Command {
+  const root = new Command('tcmu-host')
+    .description('Serve block devices whose contents come from handlers: npm packages of a few functions.')
+    .version(hostVersion(), '-V, --version', 'print the version')
+    .showHelpAfterError('(--help shows how it is called)')
+    .addHelpText('after', examples.root)
+    .exitOverride()
+  const command = (name: string, description: string, help: string): Command =>
+    root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
+
+  looksAtHandlers(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))
+    .addOption(new Option('--frontend <name>', 'who asks the devices: initiators over TCP (iscsi), or whatever works here (auto)').choices(['auto', 'iscsi']).default('auto'))
+    .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
+    .option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on', collect, [])
+    .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')
+    .option('--chap-user <name>', 'user that initiators must prove to be')
+    .option('--chap-secret-file <file>', 'file with the secret of that user (mode 600)')
+    .option('--chap-mutual-user <name>', 'user that the target proves to be (mutual CHAP)')
+    .option('--chap-mutual-secret-file <file>', 'file with the secret of the target')
+    .option('--allow-open-portal', 'listen on an address that others can reach, without CHAP')
+    .option('--state-dir <folder>', 'folder for what must outlive the process, such as persistent reservations')
+    .option('--socket <path>', 'control socket (default: tcmu-host.sock in $XDG_RUNTIME_DIR, /run/tcmu/host.sock for root)')
+    .action(async (flags: ServeFlags) => exit(await serve(flags, at)))
+
+  looksAtHandlers(command('handlers', 'list the handlers found, and what was refused and why', handlerHelp))
+    .option('--json', 'as JSON')
+    .action((flags: ListFlags) => listHandlers(flags, at, print))
+
+  command('devices', 'list the devices of the running host', examples.devices)
+    .option('--json', 'as JSON')
+    .option('--socket <path>', 'its control socket')
+    .action((flags: ListFlags) => listDevices(flags, at, print))
+
+  looksAtHandlers(command('check', 'ask a handler whether it takes a configuration; opens nothing', examples.check))
+    .argument('<cfgstring>', 'SUBTYPE/REST, as in --lun')
+    .option('--size <size>', 'size of the device, such as 64M or 1G')
+    .option('--options <json>', 'structured options, as in the configuration file')
+    .option('--json', 'as JSON')
+    .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
+
+  command('version', 'print the versions of host, handler API and Node.js', '')
+    .option('--json', 'as JSON')
+    .action(({ json }: { json?: boolean }) => {
+      const v = versions()
+      print(json ? JSON.stringify(v) : `tcmu-host ${v.host}\nhandler API ${v.handlerApi}\nNode.js ${v.node}`)
+    })
+  return root
+}

@@ -1,0 +1,68 @@
+import { createHost, type Host } from '../host'
+import { reasonOf } from '../errors'
+import type { Logger } from '../log'
+import { type ServeFlags, serveOptions, type Surroundings } from './options'
+
+/** How long commands under way may take to end once a signal came. */
+export const DRAIN_MS = 10_000
+/** Past the drain: something does not let go, and the process ends all the same. */
+const STUCK_MS = 5000
+const signals = ['SIGINT', 'SIGTERM'] as const
+
+/** Resolves at the first signal; the second one ends the process at once. */
+function firstSignal(log: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let seen = false
+    for (const name of signals) {
+      process.on(name, () => {
+        if (seen) {
+          log.warn(`${name} again: ending at once`)
+          process.exit(1)
+        }
+        seen = true
+        resolve(name)
+      })
+    }
+  })
+}
+
+/** Faults of a handler that nobody caught: a promise without a taker is logged; an exception ends the host in order. */
+function catchFaults(log: Logger, stop: (why: string) => void): void {
+  process.on('unhandledRejection', (e) => log.error({ stack: (e as Error | undefined)?.stack }, `a promise was rejected and nobody was there for it: ${reasonOf(e)}`))
+  process.on('uncaughtException', (e) => {
+    log.fatal({ stack: e.stack }, `an exception that nobody caught: ${reasonOf(e)}`)
+    stop('uncaught exception')
+  })
+
+}
+
+async function stopWithin(host: Host, log: Logger): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const stuck = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), DRAIN_MS + STUCK_MS)))
+  const stopped = await Promise.race([host.stop(DRAIN_MS).then(() => true), stuck])
+  clearTimeout(timer)
+  if (!stopped) log.error(`not everything closed within ${(DRAIN_MS + STUCK_MS) / 1000} s; ending all the same`)
+  return stopped
+}
+
+/** `auto` is what works here; later the kernel's ring comes first. */
+const chosen = (asked: string): string =>
+  asked === 'auto' ? 'front end: iscsi, in user space (this version has no kernel front end)' : 'front end: iscsi, as asked'
+
+/** Serve until a signal. Resolves to the exit code. */
+export async function serve(flags: ServeFlags, at: Surroundings): Promise<number> {
+  const options = serveOptions(flags, at)
+  const { log } = options
+  const signalled = firstSignal(log)
+  let faulted: (why: string) => void = () => undefined
+  const fault = new Promise<string>((resolve) => (faulted = resolve))
+  catchFaults(log, faulted)
+  log.info(chosen(flags.frontend))
+  const host = createHost({ ...options, log })
+  const first = await Promise.race([host.start().then(() => undefined), signalled, fault])
+  if (first === undefined) process.stdout.write(`ready ${host.urls.join(' ')}\n`)
+  const why = first ?? (await Promise.race([signalled, fault]))
+  log.info(`${why}: stopping`)
+  const clean = await stopWithin(host, log)
+  return clean && (why === 'SIGINT' || why === 'SIGTERM') ? 0 : 1
+}

@@ -1,0 +1,155 @@
+import { lstatSync, unlinkSync } from 'node:fs'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { quote, reasonOf, tcmuError } from '../errors'
+
+/** Requests are short; a line beyond this ends the connection. */
+const MAX_REQUEST = 64 * 1024
+const MAX_ANSWER = 64 * 1024 * 1024
+const MAX_CONNECTIONS = 32
+const IDLE_MS = 60_000
+const CALL_MS = 5000
+/** sun_path of Linux without its closing zero. */
+const MAX_PATH = 107
+
+export type Methods = Readonly<Record<string, () => unknown>>
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Where the socket is when nobody says: the runtime folder of the user, or the one that the service manager made for root. */
+export function defaultSocket(env: Env, uid: number | undefined): string | undefined {
+  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'tcmu-host.sock')
+  const folder = '/run/tcmu'
+  return uid === 0 && lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() ? join(folder, 'host.sock') : undefined
+}
+
+/** JSON-RPC 2.0 error codes. */
+const rpc = { PARSE: -32700, INVALID: -32600, METHOD: -32601, INTERNAL: -32603 } as const
+
+interface Answer { readonly jsonrpc: '2.0'; readonly id: unknown; readonly result?: unknown; readonly error?: { readonly code: number; readonly message: string } }
+const failure = (id: unknown, code: number, message: string): Answer => ({ jsonrpc: '2.0', id, error: { code, message } })
+
+/** Answer one line. Never throws. */
+export function answer(line: string, methods: Methods): Answer {
+  let request: unknown
+  try {
+    request = JSON.parse(line)
+  } catch (e) {
+    return failure(null, rpc.PARSE, `not JSON: ${reasonOf(e)}`)
+  }
+  const { id, method } = (typeof request === 'object' && request !== null ? request : {}) as { id?: unknown; method?: unknown }
+  const name = typeof id === 'string' || typeof id === 'number' ? id : null
+  if (typeof method !== 'string') return failure(name, rpc.INVALID, 'wanted {"jsonrpc":"2.0","id":1,"method":"..."}')
+  if (!Object.hasOwn(methods, method)) return failure(name, rpc.METHOD, `no method ${quote(method)}; there are ${Object.keys(methods).join(', ')}`)
+  try {
+    return { jsonrpc: '2.0', id: name, result: methods[method]() ?? null }
+  } catch (e) {
+    return failure(name, rpc.INTERNAL, reasonOf(e))
+  }
+}
+
+function serveConnection(socket: Socket, methods: Methods): void {
+  let rest = ''
+  socket.setEncoding('utf8').setTimeout(IDLE_MS, () => socket.destroy())
+  socket.on('error', () => socket.destroy())
+  socket.on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line.trim() !== '') socket.write(`${JSON.stringify(answer(line, methods))}\n`)
+    if (rest.length > MAX_REQUEST) socket.destroy()
+  })
+}
+
+const connects = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createConnection(path)
+    const end = (live: boolean) => (): void => {
+      socket.destroy()
+      resolve(live)
+    }
+    socket.once('connect', end(true)).once('error', end(false))
+  })
+
+/** What `tcmu-host devices` talks to: JSON-RPC 2.0, one object a line, on a Unix socket that only its owner can open. */
+export class ControlSocket {
+  private readonly server: Server
+  private readonly connections = new Set<Socket>()
+  private bound = false
+
+  constructor(readonly path: string, methods: Methods) {
+    this.server = createServer((socket) => {
+      this.connections.add(socket)
+      socket.once('close', () => this.connections.delete(socket))
+      serveConnection(socket, methods)
+    })
+    this.server.maxConnections = MAX_CONNECTIONS
+  }
+
+  /** Bind; what a host that died left there is removed. Rejects with E_SOCKET. */
+  async listen(): Promise<void> {
+    const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_SOCKET', { path: this.path, reason }, { cause })
+    if (Buffer.byteLength(this.path) > MAX_PATH) throw wrong(`the path is longer than ${MAX_PATH} bytes`)
+    const there = lstatSync(this.path, { throwIfNoEntry: false })
+    if (there && !there.isSocket()) throw wrong('something that is no socket is there')
+    if (there && (await connects(this.path))) throw wrong('another host answers there')
+    try {
+      if (there) unlinkSync(this.path)
+      await this.bind()
+    } catch (e) {
+      throw wrong(reasonOf(e), e)
+    }
+    this.bound = true
+  }
+
+  private bind(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      const umask = process.umask(0o177)
+      try {
+        // The socket file is made before listen() returns.
+        this.server.listen(this.path, () => {
+          this.server.off('error', reject)
+          resolve()
+        })
+      } finally {
+        process.umask(umask)
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.connections) socket.destroy()
+    if (!this.bound) return Promise.resolve()
+    return new Promise((resolve) => this.server.close(() => resolve()))
+  }
+}
+
+/** Ask a running host. Rejects with E_NOT_RUNNING when none answers, with E_SOCKET when it answers with an error. */
+export function callSocket(path: string, method: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path)
+    let text = ''
+    const end = (settle: () => void): void => {
+      socket.destroy()
+      settle()
+    }
+    const fail = (reason: string): void => end(() => reject(tcmuError('E_NOT_RUNNING', { path, reason })))
+    socket.setEncoding('utf8').setTimeout(CALL_MS, () => fail(`no answer within ${CALL_MS / 1000} s`))
+    socket.on('error', (e: NodeJS.ErrnoException) => fail(e.code === 'ENOENT' ? 'there is no such socket' : reasonOf(e)))
+    socket.on('close', () => fail('it closed the connection'))
+    socket.on('connect', () => socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method })}\n`))
+    socket.on('data', (more: string) => {
+      text += more
+      if (text.length > MAX_ANSWER) return fail('the answer is too long')
+      if (!text.includes('\n')) return
+      end(() => {
+        try {
+          const { result, error } = JSON.parse(text.slice(0, text.indexOf('\n'))) as Partial<Answer>
+          if (error) reject(tcmuError('E_SOCKET', { path, reason: error.message }))
+          else resolve(result)
+        } catch (e) {
+          reject(tcmuError('E_SOCKET', { path, reason: `the answer is not JSON: ${reasonOf(e)}` }))
+        }
+      })
+    })
+  })
+}

@@ -1,0 +1,248 @@
+import { dirname } from 'node:path'
+import { release } from 'node:os'
+import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, Sequence, serialOf, type Step } from './control'
+import { type DeviceRuntime, openDevice } from './device'
+import { reasonOf, TcmuError, tcmuError } from './errors'
+import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
+import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
+import { createIoEngine } from './io'
+import { createLog, handlerLog, type Logger } from './log'
+import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+
+/** An opener of files for handlers that is closed with the host. */
+export interface IoEngine extends HandlerIo {
+  close(): Promise<void>
+}
+
+/** Parts that a host makes itself unless it is given others. */
+export interface HostParts {
+  readonly loadModule?: ImportModule
+  readonly openIo?: () => IoEngine | Promise<IoEngine>
+  readonly frontEnd?: () => Promise<FrontEnd>
+  readonly guard?: PathGuard
+}
+
+export interface HostOptions {
+  readonly luns?: readonly LunConfig[]
+  readonly targetName?: string
+  readonly portal?: Address
+  readonly chap?: Chap
+  readonly acl?: readonly string[]
+  readonly allowOpen?: boolean
+  readonly handlerRoot?: string
+  readonly handlerRootAsked?: boolean
+  readonly handlerPaths?: readonly string[]
+  /** Folder for what must outlive the process. */
+  readonly stateDir?: string
+  /** Path of the control socket; none when left out. */
+  readonly socket?: string
+  /** Fail when the control socket cannot be had; otherwise that is a warning. */
+  readonly socketAsked?: boolean
+  readonly log?: Logger
+  readonly parts?: HostParts
+}
+
+/** Where others attach to a host (DESIGN §9). Tap before it is used. */
+export interface HostHooks {
+  readonly candidate: SyncBailHook<[Candidate], false | undefined>
+  readonly handlerReady: SyncHook<[Handler, Accepted]>
+  readonly deviceAdded: AsyncSeriesHook<[DeviceRuntime]>
+  readonly deviceRemoved: AsyncSeriesHook<[DeviceRuntime]>
+}
+
+const hostHooks = (): HostHooks =>
+  Object.freeze({
+    candidate: new SyncBailHook<[Candidate], false | undefined>(['candidate'], 'candidate'),
+    handlerReady: new SyncHook<[Handler, Accepted]>(['handler', 'accepted'], 'handlerReady'),
+    deviceAdded: new AsyncSeriesHook<[DeviceRuntime]>(['device'], 'deviceAdded'),
+    deviceRemoved: new AsyncSeriesHook<[DeviceRuntime]>(['device'], 'deviceRemoved'),
+  })
+
+/** One device as lists show it. */
+export interface DeviceRecord {
+  readonly lun: number
+  readonly name: string
+  readonly cfgstring: string
+  readonly state: string
+  readonly sizeBytes: number
+  readonly blockSize: number
+  readonly readOnly: boolean
+  readonly serial: string
+  readonly inflight: number
+  readonly counters: object
+}
+
+const sentenceOf = (e: TcmuError): string => e.message.slice(e.code.length + 2)
+/** A handler whose `open` takes longer is named. */
+const SLOW_OPEN_MS = 10_000
+
+/** A host: handlers found, devices opened, a portal in front of them. Made by `createHost`; nothing is shared between two. */
+export class Host {
+  readonly hooks = hostHooks()
+  readonly log: Logger
+  readonly targetName: string
+  private readonly sequence: Sequence
+  private readonly devicesByLun = new Map<number, DeviceRuntime>()
+  private found: HandlerRegistry | undefined
+  private io: IoEngine | undefined
+  private portal: Portal | undefined
+  private socket: ControlSocket | undefined
+  private bound: Address | undefined
+
+  constructor(private readonly options: HostOptions) {
+    this.log = options.log ?? createLog()
+    this.targetName = options.targetName ?? DEFAULT_TARGET
+    // Start order; stopping goes the other way.
+    const steps: readonly Step[] = [
+      { name: 'handlers', start: () => this.reportHandlers() },
+      { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
+      { name: 'devices', start: () => this.openDevices(), stop: (ms) => this.closeDevices(ms) },
+      { name: 'portal', start: () => this.openPortal(), stop: (ms) => this.portal?.close(ms) },
+      { name: 'control socket', start: () => this.openSocket(), stop: () => this.socket?.close() },
+    ]
+    this.sequence = new Sequence(steps, (e) => this.log.error(e.message))
+  }
+
+  /** Handlers; the scan happens when this is first used, and runs none of their code. */
+  get registry(): HandlerRegistry {
+    const { handlerRoot, handlerRootAsked, handlerPaths, parts } = this.options
+    const guard = parts?.guard ?? new PathGuard()
+    return (this.found ??= new HandlerRegistry(
+      discover({ hostPackage: dirname(__dirname), handlerRoot, handlerRootAsked, handlerPaths, guard }),
+      { environment: environment({ kernel: release(), guard }), hooks: this.hooks, load: parts?.loadModule ?? importModule },
+    ))
+  }
+
+  /** Open everything, or nothing: rejects with the first error after what was open is closed again. */
+  start(): Promise<void> {
+    return this.sequence.start()
+  }
+
+  /** Take nothing new, let what is under way end for up to `deadlineMs`, close everything. Never rejects. */
+  stop(deadlineMs: number): Promise<void> {
+    return this.sequence.stop(deadlineMs)
+  }
+
+  /** One URL for each LUN, once the portal listens. */
+  get urls(): string[] {
+    const at = this.bound
+    return at ? [...this.devicesByLun.keys()].map((lun) => `iscsi://${formatAddress(at)}/${this.targetName}/${lun}`) : []
+  }
+
+  handlers(): Inventory {
+    return this.registry.inventory()
+  }
+
+  devices(): DeviceRecord[] {
+    return [...this.devicesByLun].map(([lun, d]) => ({
+      lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
+      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters,
+    }))
+  }
+
+  /** Whether a handler takes a configuration: loads it and asks, opens nothing. True, or the sentence that says what is wrong. */
+  async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
+    const handler = await this.registry.load(subtype)
+    this.registry.checkOptions(subtype, options, 'to check')
+    const verdict = await handler.checkConfig?.(config, options)
+    return typeof verdict === 'string' ? verdict : true
+  }
+
+  private reportHandlers(): void {
+    for (const r of this.registry.refusals) this.log.warn({ code: r.code }, r.message)
+    for (const w of this.registry.warnings) this.log.warn({ code: w.code }, w.message)
+    this.log.info(`handlers: ${this.handlers().handlers.map((h) => h.subtype).join(', ') || 'none'}`)
+  }
+
+  private async openIo(): Promise<void> {
+    this.io = await (this.options.parts?.openIo ?? createIoEngine)()
+  }
+
+  private async openDevices(): Promise<void> {
+    const failures: TcmuError[] = []
+    for (const [lun, config] of (this.options.luns ?? []).entries()) {
+      try {
+        const device = await this.openDevice(config)
+        this.devicesByLun.set(lun, device)
+        await this.hooks.deviceAdded.promise(device)
+        this.log.info({ device: config.name, lun }, `${config.subtype}/${config.config} is LUN ${lun}, ${device.blocks} blocks of ${device.blockSize} bytes`)
+      } catch (e) {
+        const failure = this.deviceFailure(config, e)
+        failures.push(failure)
+        this.log.error({ device: config.name, lun, ...(!(e instanceof TcmuError) && { stack: (e as Error | undefined)?.stack }) }, failure.message)
+      }
+    }
+    const [first, ...others] = failures
+    if (first && others.length) throw tcmuError('E_DEVICES', { count: failures.length, devices: failures.map((f) => `${String(f.facts.device)}: ${f.message}`).join('; ') })
+    if (first) throw first
+  }
+
+  private async openDevice(config: LunConfig): Promise<DeviceRuntime> {
+    const { name, subtype } = config
+    const log = handlerLog(this.log, { device: name, handler: subtype })
+    this.registry.checkOptions(subtype, config.options, name)
+    const handler = await this.registry.load(subtype)
+    const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
+    try {
+      const spec = { ...config, serial: config.serial ?? serialOf(this.targetName, name) }
+      return await openDevice(spec, { handler, io: this.io!, log })
+    } finally {
+      clearTimeout(slow)
+    }
+  }
+
+  /** Any error of opening a device, with a code, and the device in its text. */
+  private deviceFailure(config: LunConfig, e: unknown): TcmuError {
+    const { name: device, subtype, config: rest } = config
+    const cfgstring = `${subtype}/${rest}`
+    if (!(e instanceof TcmuError)) return tcmuError('E_DEVICE_OPEN', { device, cfgstring, reason: reasonOf(e) }, { cause: e })
+    const sentence = sentenceOf(e)
+    return new TcmuError(e.code, sentence.startsWith(`device ${device}`) ? sentence : `device ${device} (${cfgstring}): ${sentence}`, { ...e.facts, device }, { cause: e })
+  }
+
+  private async closeDevices(deadlineMs: number): Promise<void> {
+    const open = [...this.devicesByLun.values()]
+    this.devicesByLun.clear()
+    const closed = await Promise.allSettled(open.map(async (device) => {
+      await device.close(deadlineMs)
+      await this.hooks.deviceRemoved.promise(device)
+    }))
+    for (const [i, result] of closed.entries()) {
+      if (result.status === 'rejected') this.log.error({ device: open[i].name }, `${open[i].name} did not close cleanly: ${reasonOf(result.reason)}`)
+    }
+  }
+
+  private async openPortal(): Promise<void> {
+    const { portal = { address: '127.0.0.1', port: ISCSI_PORT }, chap, acl, allowOpen, stateDir } = this.options
+    const frontEnd = await (this.options.parts?.frontEnd ?? (() => loadFrontEnd('iscsi')))()
+    this.portal = frontEnd.createPortal({
+      ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, log: handlerLog(this.log, { frontend: 'iscsi' }),
+    })
+    try {
+      this.bound = await this.portal.listen()
+    } catch (e) {
+      throw listenError(e, formatAddress(portal))
+    }
+  }
+
+  private async openSocket(): Promise<void> {
+    const { socket, socketAsked } = this.options
+    if (socket === undefined) return
+    this.socket = new ControlSocket(socket, {
+      devices: () => this.devices(),
+      handlers: () => this.handlers(),
+      version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls }),
+    })
+    try {
+      await this.socket.listen()
+    } catch (e) {
+      this.socket = undefined
+      if (socketAsked) throw e
+      this.log.warn(`${reasonOf(e)}; \`tcmu-host devices\` will not see this host`)
+    }
+  }
+}
+
+/** Make a host. Nothing is read, loaded or bound before it is asked something or started. */
+export const createHost = (options: HostOptions = {}): Host => new Host(options)
