@@ -35,9 +35,9 @@ describeIf(requires.libiscsi(), `libiscsi's tools`, () => {
     expect(pages).toEqual(expect.arrayContaining([0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2]))
     for (const page of pages) {
       const { code, text } = await run('iscsi-inq', ['-e', '1', '-c', String(page), host.url])
-      // The tool knows how to print some pages only; for the others it must not be the target that refuses.
-      expect(text).not.toMatch(/SENSE|CHECK_CONDITION|failed/i)
+      // The tool can print some pages only. Of the others it must not be the target that refuses.
       if ([0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2].includes(page)) expect(code).toBe(0)
+      else expect(text).toMatch(/failed to unmarshall/)
     }
   })
 

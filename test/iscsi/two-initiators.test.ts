@@ -266,7 +266,10 @@ describe('task management', () => {
     expect(await a.manage(tmf.clearTaskSet, { lun: 1 })).toBe(0)
     await settled(a, b)
     expect(fates).toEqual({ a1: { result: gone }, b1: { result: gone }, b2: { result: 'good' } })
-    expect(await attentions(b, 1)).toEqual([senses.commandsCleared])
+    // By the status of each command (TAS=1) or by a unit attention (TAS=0), SAM-5 5.7.2.
+    const told = [...(fates.b1.result === 'status 40' ? ['TASK ABORTED'] : []), ...(await attentions(b, 1))]
+    expect(told.length).toBeGreaterThan(0)
+    expect(['TASK ABORTED', senses.commandsCleared]).toEqual(expect.arrayContaining(told))
     expect(await attentions(a, 1)).toEqual([])
   })
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from './repository'
 
-export const cli = inRepository('packages/host/dist/cli.js')
+/** The built command line, or another one to be tested in its place. */
+export const cli = process.env['TCMU_CLI'] ?? inRepository('packages/host/dist/cli.js')
 
 export interface HostOptions {
   /** Values of `--lun`. Default: one `file` LUN of 64 MiB in the folder of the test. */

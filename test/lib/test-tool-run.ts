@@ -14,7 +14,7 @@ export interface ToolRun {
 const DEADLINE_MS = 400_000
 
 /** Serve a fresh `file` LUN, run libiscsi's test tool against it; `paths` is how many sessions it is offered. */
-async function main(result: string, family: string, paths: string, ...serveArgs: string[]): Promise<void> {
+export async function main(result: string, family: string, paths: string, ...serveArgs: string[]): Promise<void> {
   const here = new Bench()
   try {
     const host = await here.start({ luns: [here.fileLun('disk', '100M')], args: serveArgs })
@@ -29,12 +29,4 @@ async function main(result: string, family: string, paths: string, ...serveArgs:
   } finally {
     await here.close()
   }
-}
-
-if (require.main === module) {
-  const [, , result, family, paths, ...rest] = process.argv
-  main(result!, family!, paths!, ...rest).catch((error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-    process.exitCode = 1
-  })
 }
