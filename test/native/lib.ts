@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Result, Status } from '../../packages/host/src/scsi'
 import { DataArea, Segments } from '../../packages/host/src/wire'
 
 /** A folder that goes when the tests of the file are done. */
@@ -26,3 +27,5 @@ export function scattered(sizes: readonly number[]): { data: Segments; gapsIntac
   }
   return { data, gapsIntact: () => gaps.every((g) => area.bytes[g] === GAP) }
 }
+
+export const settled = (results: readonly Result[]): Promise<Status[]> => Promise.all(results.map((r) => Promise.resolve(r)))
