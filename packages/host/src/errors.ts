@@ -46,7 +46,7 @@ export const errorTable = {
 
   // Run time.
   E_DEVICE_OPEN: 'device {device} ({cfgstring}) did not open: {reason}',
-  E_DEVICES: '{count} devices did not open: {devices}',
+  E_DEVICES: '{count} devices did not open: {devices}. The first: {first}',
   E_FRONT_END: 'the {frontend} front end did not load: {reason}',
   E_PORTAL_LISTEN: 'the portal cannot listen on {address}: {reason}',
   E_SOCKET: 'the control socket {path}: {reason}',

@@ -168,14 +168,14 @@ export class Host {
         await this.hooks.deviceAdded.promise(device)
         this.log.info({ device: config.name, lun }, `${config.subtype}/${config.config} is LUN ${lun}, ${device.blocks} blocks of ${device.blockSize} bytes`)
       } catch (e) {
-        const failure = this.deviceFailure(config, e)
-        failures.push(failure)
-        this.log.error({ device: config.name, lun, ...(!(e instanceof TcmuError) && { stack: (e as Error | undefined)?.stack }) }, failure.message)
+        failures.push(this.deviceFailure(config, e))
+        if (!(e instanceof Error) || !('code' in e)) this.log.error({ device: config.name, stack: (e as Error | undefined)?.stack }, `${config.subtype} threw: ${reasonOf(e)}`)
       }
     }
     const [first, ...others] = failures
-    if (first && others.length) throw tcmuError('E_DEVICES', { count: failures.length, devices: failures.map((f) => `${String(f.facts.device)}: ${f.message}`).join('; ') })
-    if (first) throw first
+    if (!others.length && first) throw first
+    for (const f of failures) this.log.error({ device: f.facts.device }, f.message)
+    if (first) throw tcmuError('E_DEVICES', { count: failures.length, devices: failures.map((f) => f.facts.device).join(', '), first: first.message })
   }
 
   private async openDevice(config: LunConfig): Promise<DeviceRuntime> {

@@ -89,16 +89,16 @@ class Walk {
     else if (!hasKeyword) this.refusals.push(refusal('E_HANDLER_NO_KEYWORD', who, 'keywords', `a list with ${quote(KEYWORD)}`, quote(json.keywords)))
     else if (typeof json.name !== 'string' || nameOf(json.name) !== json.name) {
       this.refusals.push(refusal('E_HANDLER_PACKAGE_JSON', who, 'name', 'an npm package name', quote(json.name)))
-    } else if (this.safe(who, origin, path, real)) {
+    } else if (this.safe(who, origin, path, real, join(real, 'package.json'))) {
       const version = typeof json.version === 'string' ? json.version : '0.0.0'
       this.candidates.push({ ...who, version, real, origin, field: json[FIELD], packageJson: json })
     }
   }
 
   /** What came with the host is trusted as the host is; other paths only when nobody else can change them. */
-  private safe(who: { package: string; path: string }, origin: Origin, ...paths: [string, ...string[]]): boolean {
+  private safe(who: { package: string; path: string }, origin: Origin, ...paths: string[]): boolean {
     if (origin === 'bundled') return true
-    for (const path of [...paths, join(paths[0], 'package.json')]) {
+    for (const path of paths) {
       const unsafe = this.guard.check(path)
       if (!unsafe) continue
       this.refusals.push(refusal('E_HANDLER_UNSAFE_PATH', who, unsafe.path, unsafe.wanted, unsafe.found))
