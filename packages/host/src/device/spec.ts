@@ -28,9 +28,10 @@ const MiB = 2 ** 20
 /** Longest single READ or WRITE, and what a front end must be ready to hold for one command. */
 export const MAX_TRANSFER_BYTES = 8 * MiB
 const OPTIMAL_TRANSFER_BYTES = MiB
-/** 32 MiB of emulated WRITE SAME take some tens of milliseconds; a longer one would hold up its range. */
-const MAX_WRITE_SAME_BYTES = 32 * MiB
-const MAX_UNMAP_BYTES = 2 ** 34
+/** 16 MiB of emulated WRITE SAME take some tens of milliseconds; a longer one would hold up its range. */
+const MAX_WRITE_SAME_BYTES = 16 * MiB
+/** What libiscsi's test tool takes for a sane limit. */
+const MAX_UNMAP_BLOCKS = 2 ** 20
 const MAX_UNMAP_DESCRIPTORS = 256
 const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 
@@ -41,11 +42,11 @@ export function limitsOf(p: DeviceProperties, blockSize: number): Limits {
     maxTransfer: p.maxTransferBlocks ?? MAX_TRANSFER_BYTES / blockSize,
     optimalTransfer: p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize,
     optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
-    maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BYTES / blockSize,
+    maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,
     maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
     unmapGranularity: granularity,
     unmapAlignment: 0,
-    maxWriteSame: MAX_WRITE_SAME_BYTES / blockSize,
+    maxWriteSame: Math.min(MAX_WRITE_SAME_BLOCKS, MAX_WRITE_SAME_BYTES / blockSize),
     maxCompareAndWrite: MAX_COMPARE_AND_WRITE_BLOCKS,
   }
 }

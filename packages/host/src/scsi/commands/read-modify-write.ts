@@ -48,12 +48,15 @@ async function native(lun: Lun, task: Task, fua: boolean): Promise<Status> {
   return status === Status.OK && fuaFlush(lun, fua) ? flush(lun, task) : status
 }
 
-/** SBC-3 5.2. Data-Out is twice the range; any other length cannot be compared and then written. */
+/**
+ * SBC-3 5.2. Data-Out is twice the range; any other length cannot be compared and then written. That goes for 0 blocks
+ * too: who sends a pair of blocks or more meant a multiple of 256, and must not hear that they were the same.
+ */
 function runCompareAndWrite(lun: Lun, task: Task, c: Access): Result {
   if (c.protect !== 0) return refuseProtect(task, c.protect)!
   if (task.blocks > lun.limits.maxCompareAndWrite) return invalidField(task, 'blocks')
   task.transferLength = 2 * task.length
-  if (task.length === 0) return Status.OK
+  if (task.length === 0 && task.expected === 0) return Status.OK
   if (noDataOut(task) || task.expected !== task.transferLength || task.data.length !== task.transferLength) return Status.INVALID_CDB
   const fua = c.fua === 1
   return lun.ops.compareAndWrite ? native(lun, task, fua) : emulate(lun, task, fua)
