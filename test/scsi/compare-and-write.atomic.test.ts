@@ -46,9 +46,11 @@ describe.each([
   })
 })
 
-test('0 blocks are GOOD, whatever Data-Out', async () => {
+test('0 blocks are GOOD, unless Data-Out shows that the count has overflowed', async () => {
   const { send } = await disk()
   expect(await send(cdb.compareAndWrite({ blocks: 0, dpo: 1, fua: 1 }), { dataOut: zeroes() })).toMatchObject({ status: 0, transferLength: 0 })
+  expect(await send(cdb.compareAndWrite({ blocks: 0 }))).toMatchObject({ status: 0, transferLength: 0 })
+  expect(await send(cdb.compareAndWrite({ blocks: 0 }), { dataOut: zeroes(512) })).toMatchObject({ key: 5, asc: 0x2400 })
 })
 
 test('limits and protection', async () => {
