@@ -46,7 +46,7 @@ export function limitsOf(p: DeviceProperties, blockSize: number): Limits {
     maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
     unmapGranularity: granularity,
     unmapAlignment: 0,
-    maxWriteSame: Math.min(MAX_WRITE_SAME_BLOCKS, MAX_WRITE_SAME_BYTES / blockSize),
+    maxWriteSame: MAX_WRITE_SAME_BYTES / blockSize,
     maxCompareAndWrite: MAX_COMPARE_AND_WRITE_BLOCKS,
   }
 }
