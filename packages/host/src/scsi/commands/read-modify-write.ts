@@ -56,7 +56,7 @@ function runCompareAndWrite(lun: Lun, task: Task, c: Access): Result {
   if (c.protect !== 0) return refuseProtect(task, c.protect)!
   if (task.blocks > lun.limits.maxCompareAndWrite) return invalidField(task, 'blocks')
   task.transferLength = 2 * task.length
-  if (task.length === 0 && task.expected === 0) return Status.OK
+  if (task.length === 0) return task.expected < 2 * lun.blockSize ? Status.OK : invalidField(task, 'blocks')
   if (noDataOut(task) || task.expected !== task.transferLength || task.data.length !== task.transferLength) return Status.INVALID_CDB
   const fua = c.fua === 1
   return lun.ops.compareAndWrite ? native(lun, task, fua) : emulate(lun, task, fua)
