@@ -1,0 +1,105 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { errnoTable } from '../../packages/host/src/handler/errno'
+import {
+  blockCommands, blockModePages, blockPages, type CommandRow, identityPages, type Lun, pageControl, sam, senseKey, type Status, statusRow, statusTable, Status as S,
+  vpdPages,
+} from '../../packages/host/src/scsi'
+import { inRepository } from './repository'
+
+const hex = (n: number, digits = 2): string => n.toString(16).toUpperCase().padStart(digits, '0')
+const named = (table: Readonly<Record<string, number>>, value: number): string =>
+  Object.keys(table).find((k) => table[k] === value)?.replaceAll('_', ' ') ?? hex(value)
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+const page = (title: string, ...parts: readonly string[]): string =>
+  [`# ${title}`, 'Generated from the tables of the host by `node test/lib/ts.cjs test/lib/generated-docs.ts`; a test fails when it is stale.', ...parts].join('\n\n') + '\n'
+
+const states = { attention: 'a unit attention', formatting: 'formatting', recovering: 'recovery', stopped: 'a stopped unit', reserved: "another's reservation" } as const
+function answeredDespite(row: CommandRow): string {
+  const allowed = (Object.keys(states) as (keyof typeof states)[]).filter((k) => row.allowed?.[k])
+  return allowed.map((k) => states[k]).join(', ')
+}
+
+function commandRow(row: CommandRow): string[] {
+  const moves = row.access === 'none' ? '' : row.exclusive ? `${row.access}, alone on its range` : row.access
+  return [hex(row.op), row.sa === undefined ? '' : hex(row.sa), row.name, String(row.cdb.size), row.dataDirection === 'none' ? '' : row.dataDirection, moves, row.needs ?? '', answeredDespite(row)]
+}
+
+function commands(): string {
+  const rows = [...blockCommands].sort((a, b) => a.op - b.op || (a.sa ?? -1) - (b.sa ?? -1))
+  return page(
+    'Commands of a disk',
+    'What the host answers for a handler that moves blocks (`read`, `write`). A command whose *needs* the handler lacks and the host cannot make up does not exist: INVALID COMMAND OPERATION CODE.',
+    table(['Code', 'Action', 'Command', 'CDB', 'Data', 'Medium', 'Needs', 'Answered despite'], rows.map(commandRow)),
+    '## Answered elsewhere',
+    'REPORT LUNS (A0), PERSISTENT RESERVE IN and OUT (5E, 5F), RESERVE and RELEASE (16, 17, 56, 57): by the kernel under the `tcmu` front end, by `@tcmu/iscsi` under the portal. Codes that nobody knows end with 5/20/00, unknown service actions of a known code with 5/24/00.',
+    '## Choices the standards leave',
+    [
+      '- Data-Out shorter than the CDB asks for: the whole blocks that came are written and the status is GOOD; the residual count tells. WRITE SAME and COMPARE AND WRITE, which make no sense with part of their data, are refused (5/24/00).',
+      '- A read with less room than the CDB asks for fills the room.',
+      '- DPO is accepted and ignored. FUA is honoured: by the handler, or by a flush after the write; without a write cache there is nothing to do.',
+      '- IMMED of SYNCHRONIZE CACHE and START STOP UNIT is accepted, and the status waits all the same: a flush that fails after GOOD would be heard of by nobody.',
+      '- PRE-FETCH checks its range and is GOOD, never CONDITION MET: nothing is cached.',
+      '- WRITE SAME of 0 blocks is refused (WSNZ=1). With UNMAP, only zeroes are unmapped, and only where unmapped blocks read as zeroes; the rest is written.',
+      '- COMPARE AND WRITE of 0 blocks with a pair of blocks or more of data is refused: the block count has overflowed.',
+      '- RDPROTECT, WRPROTECT, VRPROTECT, NACA and ANCHOR other than 0 are refused. Reserved bits, GROUP NUMBER and RARC are ignored.',
+    ].join('\n'),
+  )
+}
+
+/** A unit with everything, for what pages say of one. */
+const complete = { abilities: { flush: 'native' }, modes: {}, writeCache: true } as unknown as Lun
+
+function pages(): string {
+  const vpd = vpdPages(...identityPages, ...blockPages).map((p) => [hex(p.code), p.name])
+  const modes = blockModePages.map((p) => [
+    hex(p.code), p.name, String(p.size + 2), Buffer.from(p.body(complete, pageControl.CHANGEABLE)).toString('hex').match(/../g)!.join(' '),
+  ])
+  return page(
+    'Pages of a disk',
+    '## Vital product data (INQUIRY)', table(['Page', 'Name'], vpd),
+    'Page 83h has the T10 vendor identification, the NAA 6 identifier that the kernel derives from the same serial number, and the designators of the front end: relative target port, target port name and target device name under the portal. It never has the configuration string.',
+    '## Mode pages (MODE SENSE, MODE SELECT)',
+    'Bytes after the page header, with a one for every bit that MODE SELECT may change on a handler that has `flush`. Nothing is saved (PC=11b: 5/39/00; SP=1: 5/24/00).',
+    table(['Page', 'Name', 'Length', 'Changeable'], modes),
+  )
+}
+
+const code = (asc: number): string => `${hex(asc >> 8)}/${hex(asc & 0xff)}`
+function meaning(status: Status): string[] {
+  const row = statusRow(status)
+  if (!row.sense) return [named(sam, row.sam), '', '']
+  if (row.sense === 'task') return [named(sam, row.sam), 'sense data of the handler', '']
+  return [named(sam, row.sam), named(senseKey, row.sense.key), `${code(row.sense.code.asc)} ${row.sense.code.text}`]
+}
+
+function sense(): string {
+  return page(
+    'Status and sense data',
+    'What `Status` names, as handlers return them, become on the wire. Sense data is in fixed format unless D_SENSE is set in the control mode page.',
+    table(['Status', 'Number', 'SAM status', 'Sense key', 'Additional sense'], statusTable.map((r) => [`\`${r.name}\``, String(S[r.name]), ...meaning(S[r.name])])),
+    '## What a thrown error becomes',
+    'By the errno `code` of the error or of what caused it. Anything else is a fault of the handler: `HW_ERR`, and a log line.',
+    table(['errno', 'on a read', 'on a write'], errnoTable.map(([names, read, write]) => [names.join(', '), `\`${statusRow(read).name}\``, `\`${statusRow(write).name}\``])),
+  )
+}
+
+/** Generated documents by path in the repository. */
+export const documents = (): Readonly<Record<string, string>> => ({ 'docs/commands.md': commands(), 'docs/pages.md': pages(), 'docs/sense.md': sense() })
+
+/** Write them. */
+export async function main(): Promise<void> {
+  for (const [path, text] of Object.entries(documents())) writeFileSync(inRepository(path), text)
+}
+
+/** What is there now; empty when nothing is. */
+export function written(path: string): string {
+  try {
+    return readFileSync(inRepository(path), 'utf8')
+  } catch {
+    return ''
+  }
+}
