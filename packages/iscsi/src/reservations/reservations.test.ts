@@ -75,6 +75,14 @@ describe('PREEMPT AND ABORT', () => {
     expect([hangsB.finished, hangsB.result]).toEqual([1, Status.ABORTED])
     expect([hangsC.finished, own.finished]).toEqual([0, 0])
   })
+  test('a front end may end them itself', async () => {
+    const asked: [string[], boolean][] = []
+    lun = new FakeLun({ abortTasks: async (_lun, nexuses, except) => asked.push([[...nexuses].map((n) => n.name), except.nexus === a]) })
+    join()
+    await everybodyRegisters()
+    await ok(a, sa.PREEMPT_AND_ABORT, { key: KA, newKey: KC })
+    expect(asked).toEqual([[[c.name], true]])
+  })
   test('PREEMPT ends nothing', async () => {
     const task = lun.start(b, cdbs.hangingWrite10)
     await ok(a, sa.PREEMPT, { key: KA, newKey: KB })

@@ -27,6 +27,11 @@ export interface ReservationOptions {
   readonly nexusInfo: (nexus: Nexus) => NexusInfo
   /** Left out: nothing outlives the process, and APTPL is refused. */
   readonly store?: ReservationStore
+  /**
+   * End the tasks of preempted nexuses, all but `except`; resolves when they have ended. Left out: those that the logical
+   * unit has. A front end whose commands wait for their Data-Out before the unit sees them has to end those too.
+   */
+  readonly abortTasks?: (lun: LogicalUnit, nexuses: ReadonlySet<Nexus>, except: Task) => Promise<unknown>
   /** Told when the store failed; the command was then answered with HARDWARE ERROR and changed nothing. */
   readonly onStoreError?: (error: Error) => void
 }
@@ -49,6 +54,9 @@ interface Link {
   readonly id: string
   conflicts: number
 }
+
+const abortLive = (lun: LogicalUnit, nexuses: ReadonlySet<Nexus>, except: Task): Promise<unknown> =>
+  lun.abort((task) => task !== except && nexuses.has(task.nexus))
 
 type Change = (state: State, who: Identity) => Outcome
 
@@ -181,7 +189,8 @@ class LunReservations implements Reservations {
   private settle(task: Task, before: State, outcome: Outcome, abort: boolean): Result {
     if (!abort || !outcome.preempted.length) return Status.OK
     const nexuses = new Set(outcome.preempted.flatMap((id) => this.linksOf(before, id)).map((link) => link.nexus))
-    return this.lun.abort((other) => other !== task && nexuses.has(other.nexus)).then(() => Status.OK)
+    const { abortTasks = abortLive } = this.options
+    return abortTasks(this.lun, nexuses, task).then(() => Status.OK)
   }
 
   nexusJoined(nexus: Nexus): void {
