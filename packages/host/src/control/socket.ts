@@ -5,6 +5,8 @@ import { quote, reasonOf, tcmuError } from '../errors'
 
 /** Requests are short; a line beyond this ends the connection. */
 const MAX_REQUEST = 64 * 1024
+/** Answers that a peer asks for and does not read. */
+const MAX_UNREAD = 16 * 1024 * 1024
 const MAX_ANSWER = 64 * 1024 * 1024
 const MAX_CONNECTIONS = 32
 const IDLE_MS = 60_000
@@ -55,7 +57,7 @@ function serveConnection(socket: Socket, methods: Methods): void {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) if (line.trim() !== '') socket.write(`${JSON.stringify(answer(line, methods))}\n`)
-    if (rest.length > MAX_REQUEST) socket.destroy()
+    if (rest.length > MAX_REQUEST || socket.writableLength > MAX_UNREAD) socket.destroy()
   })
 }
 
