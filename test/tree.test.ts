@@ -6,7 +6,6 @@ const leaks: readonly [what: string, pattern: RegExp][] = [
   ['a home folder', /(?<![\w.])\/(?:home|Users)\/[a-z][\w-]*\//i],
   ['a folder of one machine', /(?<![\w.-])\/(?:work|root|mnt|builds)\/[\w.-]+/],
   ['a registry host', /\b(?:registry|npm|nexus|artifactory|verdaccio)[.-][\w-]+\.(?:org|com|net|io|local|internal|corp)\b/i],
-  ['an address of a private network', /\b(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}\b/],
 ]
 const isText = (bytes: Buffer): boolean => !bytes.includes(0)
 
@@ -49,7 +48,7 @@ describe('what is under version control', () => {
 })
 
 test.each([
-  ['cd /' + 'home/someone/tcmu'], ['see /' + 'work/thing'], ['https://registry' + '.example.com/x'], ['10.' + '1.2.3'],
+  ['cd /' + 'home/someone/tcmu'], ['see /' + 'work/thing'], ['https://registry' + '.example.com/x'],
 ])('the checker finds %s', (line) => {
   expect(leaks.some(([, pattern]) => pattern.test(line))).toBe(true)
 })

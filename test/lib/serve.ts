@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from './repository'
@@ -80,12 +80,22 @@ export class Bench {
   /** Value of `--lun` for a `file` LUN in this folder. */
   fileLun(name = 'disk', size = '64M'): string { return `name=${name},size=${size},cfgstring=file/${this.path(`${name}.img`)}` }
 
+  /** Flags that keep a host away from what the machine has: configuration, handlers, sockets, reservations. */
+  private places(): string[] {
+    mkdirSync(this.path('handlers'), { recursive: true })
+    mkdirSync(this.path('state'), { recursive: true })
+    writeFileSync(this.path('host.json'), '{}')
+    return ['--handler-root', this.path('handlers'), '--config', this.path('host.json'), '--socket', this.path(`host-${this.hosts.length}.sock`), '--state-dir', this.path('state')]
+  }
+
+  get environment(): NodeJS.ProcessEnv {
+    return { HOME: this.folder, XDG_RUNTIME_DIR: this.folder, XDG_DATA_HOME: this.folder, XDG_CONFIG_HOME: this.folder }
+  }
+
   async start(options: HostOptions = {}): Promise<HostProcess> {
     const luns = options.luns ?? [this.fileLun()]
-    mkdirSync(this.path('handlers'), { recursive: true })
-    const root = options.args?.includes('--handler-root') ? [] : ['--handler-root', this.path('handlers')]
-    const args = ['--frontend', 'iscsi', '--portal', options.portal ?? '127.0.0.1:0', ...root, ...luns.flatMap((l) => ['--lun', l]), ...(options.args ?? [])]
-    const host = await HostProcess.start(args, options)
+    const args = ['--frontend', 'iscsi', '--portal', options.portal ?? '127.0.0.1:0', ...this.places(), ...luns.flatMap((l) => ['--lun', l]), ...(options.args ?? [])]
+    const host = await HostProcess.start(args, { ...options, env: { ...this.environment, ...options.env } })
     this.hosts.push(host)
     return host
   }

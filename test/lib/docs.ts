@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { errorTable } from '../../packages/host/src/errors'
+import { manifestSchema } from '../../packages/host/src/handler/manifest'
+import { inRepository } from './repository'
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((r) => `| ${r.map(cell).join(' | ')} |`).join('\n')
+
+interface Property { readonly type?: string; readonly description?: string; readonly enum?: readonly string[]; readonly properties?: Readonly<Record<string, Property>> }
+
+function properties(of: Readonly<Record<string, Property>>, required: readonly string[], prefix = ''): string[][] {
+  return Object.entries(of).flatMap(([name, p]) => [
+    [`\`${prefix}${name}\``, p.enum ? p.enum.map((v) => `\`${v}\``).join(', ') : (p.type ?? ''), required.includes(name) ? 'yes' : '', p.description ?? ''],
+    ...(p.properties ? properties(p.properties, [], `${prefix}${name}.`) : []),
+  ])
+}
+
+/** Tables that the code knows, by the name documents call them with. */
+const tables: Readonly<Record<string, () => string>> = {
+  manifest: () => table(['Field', 'Value', 'Required', 'Meaning'], properties(manifestSchema.properties as Readonly<Record<string, Property>>, manifestSchema.required)),
+  errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),
+}
+
+const fileBlock = /<!-- file: (\S+) -->\n```(\w*)\n[^]*?```/g
+const tableBlock = /<!-- table: (\S+) -->\n[^]*?<!-- end -->/g
+
+/** A document with its code blocks taken from files and its tables from the code. */
+export function filled(text: string): string {
+  return text
+    .replace(fileBlock, (_, path: string, language: string) => `<!-- file: ${path} -->\n\`\`\`${language}\n${readFileSync(inRepository(path), 'utf8')}\`\`\``)
+    .replace(tableBlock, (_, name: string) => {
+      if (!tables[name]) throw new Error(`no table ${name}; there are ${Object.keys(tables).join(', ')}`)
+      return `<!-- table: ${name} -->\n${tables[name]()}\n<!-- end -->`
+    })
+}
+
+/** Relative links of a document. */
+export const linksOf = (text: string): string[] =>
+  [...text.replace(/```[^]*?```/g, '').matchAll(/\]\(([^)\s]+)\)/g)].map((m) => m[1]!).filter((l) => !/^(https?:|mailto:|#)/.test(l))
