@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { filled, linksOf } from './lib/docs'
+import { documents as generated } from './lib/generated-docs'
 import { filesBelow, inRepository } from './lib/repository'
 
 const documents = [...filesBelow('', (n) => n.endsWith('.md')).filter((f) => !f.startsWith('.'))]
@@ -21,6 +22,11 @@ describe.each(documents)('%s', (file) => {
     const lost = linksOf(textOf(file)).filter((l) => !existsSync(inRepository(posix.join(posix.dirname(file), l.replace(/#.*$/, '')))))
     expect(lost).toEqual([])
   })
+})
+
+test.each(Object.entries(generated()))('%s is what the tables give', (file, text) => {
+  if (process.env['UPDATE_DOCS']) writeFileSync(inRepository(file), text)
+  else expect(textOf(file)).toBe(text)
 })
 
 test('the README needs exactly two commands', () => {
