@@ -1,4 +1,5 @@
-import { expectData, expectGood } from '@tcmu/host/testing'
+import { Segments } from '@tcmu/host/scsi'
+import { expectData, expectGood, InitiatorTask } from '@tcmu/host/testing'
 import { BLOCK, blocksOf, disk, pattern, reads, sizes, writes, zeroes } from './harness'
 
 test.each(sizes)('WRITE(%i) puts down what READ finds there', async (size) => {
@@ -35,4 +36,18 @@ test('a handler that promises is waited for', async () => {
   })
   memory.set(pattern(2), BLOCK)
   expectData(await initiator.read({ lba: 1, blocks: 2 }), pattern(2))
+})
+
+test('a handler that answers at once costs no turn of the event loop', async () => {
+  const { device } = await disk()
+  const order: string[] = []
+  const nexus = { name: 'x' }
+  for (const [bytes, data] of [[writes[10]({ blocks: 1 }), pattern(1)], [reads[10]({ blocks: 1 }), zeroes()]] as const) {
+    const task = new InitiatorTask(nexus, bytes, () => order.push('finished'))
+    task.data = Segments.of(data)
+    task.expected = data.length
+    device.execute(task)
+    order.push('executed')
+  }
+  expect(order).toEqual(['finished', 'executed', 'finished', 'executed'])
 })

@@ -1,4 +1,4 @@
-import type { Segments } from '../wire'
+import { Segments } from '../wire'
 import type { BlockIo, Lun, Result } from './lun'
 import { Status } from './status'
 import { Direction, type Task } from './task'
@@ -46,6 +46,22 @@ export const wholeBlocks = (lun: Lun, task: Task): number =>
 /** Data-Out was promised the other way round: memory of `task.data` is not what the initiator sent. */
 export const noDataOut = (task: Task): boolean => task.direction === Direction.IN
 
+const chunkBytes = (lun: Lun): number => Math.max(lun.blockSize, CHUNK_BYTES - (CHUNK_BYTES % lun.blockSize))
+
+/** Memory for the stretches of `eachChunk`: one area a command, since I/O engines keep a registration for each. */
+export class ChunkBuffer {
+  readonly bytes: Uint8Array
+  private readonly whole: Segments
+  constructor(lun: Lun, length: number) {
+    this.bytes = new Uint8Array(Math.min(length, chunkBytes(lun)))
+    this.whole = Segments.of(this.bytes)
+  }
+  /** The first `size` bytes of it. */
+  segments(size: number): Segments {
+    return size === this.whole.length ? this.whole : this.whole.slice(0, size)
+  }
+}
+
 /**
  * Call `step` for consecutive stretches of at most CHUNK_BYTES whole blocks. Ends at the first status that is not OK, and
  * between stretches when the task was aborted.
@@ -53,7 +69,7 @@ export const noDataOut = (task: Task): boolean => task.direction === Direction.I
 export async function eachChunk(
   lun: Lun, task: Task, length: number, step: (at: number, size: number) => Result,
 ): Promise<Status> {
-  const most = Math.max(lun.blockSize, CHUNK_BYTES - (CHUNK_BYTES % lun.blockSize))
+  const most = chunkBytes(lun)
   for (let at = 0; at < length; at += most) {
     if (task.aborted) return Status.ABORTED
     const status = await step(at, Math.min(most, length - at))

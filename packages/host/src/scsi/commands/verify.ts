@@ -1,8 +1,8 @@
-import { Segments } from '../../wire'
+import type { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { Verify10, Verify12, Verify16 } from '../cdb'
 import type { Lun, Result } from '../lun'
-import { andThen, eachChunk, flush, noDataOut, PartIo, wholeBlocks, writePart } from '../medium'
+import { andThen, ChunkBuffer, eachChunk, flush, noDataOut, PartIo, wholeBlocks, writePart } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -23,19 +23,18 @@ export function miscompare(task: Task, at: number): Status {
  * block to be found in every place. Without `expected` reading is all.
  */
 export function compareMedium(lun: Lun, task: Task, length: number, expected?: Segments): Promise<Status> {
-  return eachChunk(lun, task, length, (at, size) => {
-    const found = new Uint8Array(size)
-    return andThen(lun.ops.read(new PartIo(task, Segments.of(found), task.offset + at)), () => {
+  const buffer = new ChunkBuffer(lun, length)
+  return eachChunk(lun, task, length, (at, size) =>
+    andThen(lun.ops.read(new PartIo(task, buffer.segments(size), task.offset + at)), () => {
       if (!expected) return Status.OK
       const stride = expected.length < length ? expected.length : size
       for (let i = 0; i < size; i += stride) {
         const from = stride === size ? at : 0
-        const differs = expected.compare(found.subarray(i, i + stride), from)
+        const differs = expected.compare(buffer.bytes.subarray(i, i + stride), from)
         if (differs >= 0) return miscompare(task, from + differs)
       }
       return Status.OK
-    })
-  })
+    }))
 }
 
 type Check = { protect: number; bytchk: number; blocks: number }
