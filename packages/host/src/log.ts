@@ -15,7 +15,7 @@ export function levelNumber(level: number | string): number | undefined {
   return n === undefined || !Number.isInteger(n) ? undefined : Math.min(5, Math.max(0, n))
 }
 
-const tags: Readonly<Record<string, string>> = { fatal: 'CRIT', error: 'ERROR', warn: 'WARN', info: 'INFO', debug: 'DEBUG', trace: 'SCSI' }
+const tags: ReadonlyMap<unknown, string> = new Map([['fatal', 'CRIT'], ['error', 'ERROR'], ['warn', 'WARN'], ['info', 'INFO'], ['debug', 'DEBUG'], ['trace', 'SCSI']])
 const silent: ReadonlySet<string> = new Set(['time', 'level', 'msg', 'pid', 'stack'])
 
 /** A log record as people read it: `12:00:01.234 WARN  message (device=disk0)`. */
@@ -30,7 +30,7 @@ export function humanLine(json: string): string {
   const facts = Object.entries(record).filter(([k]) => !silent.has(k)).map(([k, v]) => `${k}=${text(v)}`).join(' ')
   const time = typeof record.time === 'string' ? record.time.slice(11, 23) : ''
   const stack = typeof record.stack === 'string' ? record.stack.split('\n').slice(1).map((l) => `\n${oneLine(l)}`).join('') : ''
-  return `${time} ${(tags[String(record.level)] ?? '').padEnd(5)} ${oneLine(text(record.msg ?? ''))}${facts && ` (${oneLine(facts)})`}${stack}\n`
+  return `${oneLine(time)} ${(tags.get(record.level) ?? '').padEnd(5)} ${oneLine(text(record.msg ?? ''))}${facts && ` (${oneLine(facts)})`}${stack}\n`
 }
 
 export interface LogOptions {

@@ -23,7 +23,7 @@ export interface LunConfig extends Cfgstring {
 
 export const isBlockSize = (n: number): boolean => Number.isInteger(n) && n >= 512 && n <= 65536 && (n & (n - 1)) === 0
 
-const truth: Readonly<Record<string, boolean>> = { '': true, yes: true, true: true, on: true, no: false, false: false, off: false }
+const truth: ReadonlyMap<string, boolean> = new Map([['', true], ['yes', true], ['true', true], ['on', true], ['no', false], ['false', false], ['off', false]])
 
 const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'readonly', 'serial', 'cfgstring'])
 const LAST = 'cfgstring='
@@ -64,7 +64,7 @@ export function parseLun(text: string): LunConfig {
   if (!namePattern.test(name)) throw wrong(`name ${quote(name)} is not made of letters, digits, dot, dash and underscore (at most 64)`)
   const blockSize = inner(() => parseSize(found.get('blocksize') ?? DEFAULT_BLOCK_SIZE))
   if (!isBlockSize(blockSize)) throw wrong(`blocksize ${blockSize} is not a power of two from 512 to 65536`)
-  const readOnly = found.has('readonly') ? truth[found.get('readonly')!.toLowerCase()] : false
+  const readOnly = found.has('readonly') ? truth.get(found.get('readonly')!.toLowerCase()) : false
   if (readOnly === undefined) throw wrong(`readonly is yes or no, not ${quote(found.get('readonly'))}`)
   const serial = found.get('serial')
   if (serial !== undefined && !serialPattern.test(serial)) throw wrong(`serial ${quote(serial)} is not made of letters, digits and dashes (at most 64)`)

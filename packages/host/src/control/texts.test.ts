@@ -74,7 +74,7 @@ describe('--lun', () => {
     ['name=a,sise=1,cfgstring=file/x', /"sise" is none of name, size/], ['name=a,,cfgstring=file/x', /"" is none of/], ['name=-a,cfgstring=file/x', /name "-a"/],
     ['name=a b,cfgstring=file/x', /name "a b"/], ['name=a,size=1KB,cfgstring=file/x', /"1KB" is not a size: KB, MB/], ['name=a,size=,cfgstring=file/x', /"" is not a size/],
     ['name=a,blocksize=1000,cfgstring=file/x', /power of two/], ['name=a,blocksize=131072,cfgstring=file/x', /power of two/],
-    ['name=a,readonly=maybe,cfgstring=file/x', /yes or no/], ['name=a,serial=a b,cfgstring=file/x', /serial/], ['name=a,cfgstring=file', /has no slash/],
+    ['name=a,readonly=maybe,cfgstring=file/x', /yes or no/], ['name=a,readonly=constructor,cfgstring=file/x', /yes or no/], ['name=a,serial=a b,cfgstring=file/x', /serial/], ['name=a,cfgstring=file', /has no slash/],
     ['name=a,cfgstring=', /has no slash/], ['name,cfgstring=a/b', /name ""/], ['__proto__=1,name=a,cfgstring=a/b', /__proto__/],
   ])('%j is refused with its reason', (text, reason) => {
     expect(() => parseLun(text)).toThrow(expect.objectContaining({ code: 'E_LUN_TEXT', message: expect.stringMatching(reason) }))

@@ -1,0 +1,141 @@
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseLun } from './control'
+import type { FrontEnd, PortalOptions } from './frontend'
+import { createHost, type Host, type HostOptions, type IoEngine } from './host'
+import { createLog } from './log'
+import { PathGuard } from './plugins'
+
+/** Two hosts in one process, nothing real behind them: what is opened and closed, and in which order. */
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'tcmu-host-')))
+chmodSync(folder, 0o755)
+afterAll(() => rmSync(folder, { recursive: true }))
+for (const subtype of ['ram', 'odd']) {
+  mkdirSync(join(folder, subtype))
+  writeFileSync(join(folder, subtype, 'index.js'), '')
+  writeFileSync(join(folder, subtype, 'package.json'), JSON.stringify({
+    name: subtype, version: '1.0.0', keywords: ['tcmu-handler'], exports: './index.js', tcmuHandler: { apiVersion: '1', subtype, shape: 'blocks', configHelp: 'x' },
+  }))
+}
+
+interface Bench { host: Host; seen: string[]; lines: string[]; portal: PortalOptions[] }
+
+function bench(options: HostOptions & { luns: HostOptions['luns'] }, failing: { listen?: Error; open?: unknown; io?: Error } = {}): Bench {
+  const seen: string[] = []
+  const lines: string[] = []
+  const portal: PortalOptions[] = []
+  const handler = (subtype: string): object => ({
+    subtype, read() {}, write() {},
+    open: (dev: { name: string }) => {
+      seen.push(`+${dev.name}`)
+      if (subtype === 'odd') throw failing.open
+      return dev.name
+    },
+    close: (name: string) => void seen.push(`-${name}`),
+  })
+  const io: IoEngine = { open: () => Promise.reject(new Error('none')), close: async () => void seen.push('-io') }
+  const frontEnd: FrontEnd = {
+    createPortal: (o) => {
+      portal.push(o)
+      return {
+        listen: async () => {
+          seen.push('+portal')
+          if (failing.listen) throw failing.listen
+          return { address: o.address, port: o.port || 4321 }
+        },
+        close: async () => void seen.push('-portal'),
+        sessions: () => [],
+      }
+    },
+  }
+  const host = createHost({
+    handlerPaths: [folder], log: createLog({ level: 5, human: false, to: { write: (l) => void lines.push(l) } }), ...options,
+    parts: {
+      guard: new PathGuard({ uid: 1000, stat: () => ({ uid: 0, mode: 0 }) }),
+      loadModule: async (url) => ({ default: handler(/\/(\w+)\/index\.js$/.exec(url)![1]!) }),
+      openIo: () => {
+        seen.push('+io')
+        if (failing.io) throw failing.io
+        return io
+      },
+      frontEnd: async () => frontEnd,
+    },
+  })
+  return { host, seen, lines, portal }
+}
+const two = [parseLun('name=a,size=1M,cfgstring=ram/x'), parseLun('name=b,size=1M,readonly,cfgstring=ram/y')]
+const errno = (code: string): Error => Object.assign(new Error(`${code}: oh no`), { code })
+
+test('what is started is stopped the other way round', async () => {
+  const { host, seen, portal } = bench({ luns: two })
+  const hooked: string[] = []
+  host.hooks.handlerReady.tap('test', (h) => void hooked.push(`ready ${h.subtype}`))
+  host.hooks.deviceAdded.tap('test', (d) => void hooked.push(`added ${d.name}`))
+  host.hooks.deviceRemoved.tap('test', (d) => void hooked.push(`removed ${d.name}`))
+  await host.start()
+  expect(host.urls).toEqual([0, 1].map((n) => `iscsi://127.0.0.1:3260/iqn.2026-11.host.tcmu:default/${n}`))
+  expect([...portal[0]!.luns.keys()]).toEqual([0, 1])
+  expect(host.devices()).toMatchObject([{ lun: 0, name: 'a', state: 'running' }, { lun: 1, name: 'b', readOnly: true }])
+  await host.stop(100)
+  expect(seen).toEqual(['+io', '+a', '+b', '+portal', '-portal', '-a', '-b', '-io'])
+  expect(hooked).toEqual(['ready ram', 'added a', 'added b', 'removed a', 'removed b'])
+  expect(host.devices()).toEqual([])
+})
+
+test('two hosts share nothing', async () => {
+  const [one, other] = [bench({ luns: two }), bench({ luns: two.slice(1), targetName: 'iqn.2026-11.host.tcmu:other', portal: { address: '::1', port: 0 } })]
+  await Promise.all([one.host.start(), other.host.start()])
+  await one.host.stop(100)
+  expect(other.host.urls).toEqual(['iscsi://[::1]:4321/iqn.2026-11.host.tcmu:other/0'])
+  expect(other.seen).toEqual(['+io', '+b', '+portal'])
+  await other.host.stop(100)
+})
+
+test.each([
+  ['an errno', Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }), 'E_DEVICE_OPEN: device o (odd/z) did not open: EACCES: permission denied'],
+  ['a fault', new TypeError('x is not a function'), 'E_DEVICE_OPEN: device o (odd/z) did not open: x is not a function'],
+  ['a text', 'just no', 'E_DEVICE_OPEN: device o (odd/z) did not open: just no'],
+  ['nothing', undefined, 'E_DEVICE_OPEN: device o (odd/z) did not open: nothing'],
+])('a handler that throws %s names the device; what was open is closed again', async (_, open, message) => {
+  const { host, seen } = bench({ luns: [...two, parseLun('name=o,size=1M,cfgstring=odd/z')] }, { open })
+  await expect(host.start()).rejects.toMatchObject({ message })
+  expect(seen).toEqual(['+io', '+a', '+b', '+o', '-a', '-b', '-io'])
+})
+
+test('a size that does not do is refused with the name of the device', async () => {
+  const { host } = bench({ luns: [parseLun('name=a,size=1000,cfgstring=ram/x')] })
+  await expect(host.start()).rejects.toThrow(/^E_DEVICE_GEOMETRY: device a .*1000 is not a multiple/)
+})
+
+test.each([
+  ['EADDRINUSE', /^E_PORTAL_LISTEN: the portal cannot listen on 127\.0\.0\.1:3260: something else listens there/],
+  ['EACCES', /ports below 1024 take privileges/],
+  ['EINVAL', /: EINVAL: oh no$/],
+  ['E_PORTAL_OPEN', /^E_PORTAL_OPEN: oh no$/],
+])('a portal that cannot listen: %s', async (code, message) => {
+  const { host, seen } = bench({ luns: two }, { listen: errno(code) })
+  await expect(host.start()).rejects.toThrow(message)
+  expect(seen.slice(3)).toEqual(['+portal', '-portal', '-a', '-b', '-io'])
+  expect(host.urls).toEqual([])
+})
+
+test('without file I/O nothing is opened', async () => {
+  const { host, seen } = bench({ luns: two }, { io: errno('E_ADDON_MISSING') })
+  await expect(host.start()).rejects.toThrow('E_ADDON_MISSING')
+  expect(seen).toEqual(['+io'])
+})
+
+test('a policy vetoes a handler: its device does not open', async () => {
+  const { host, lines } = bench({ luns: two })
+  host.hooks.candidate.tap('policy', (c) => (c.package === 'ram' ? false : undefined))
+  await expect(host.start()).rejects.toThrow(/^E_DEVICES: 2 devices did not open: a, b\. The first: E_UNKNOWN_SUBTYPE/)
+  expect(lines.join('')).toMatch(/E_HANDLER_VETOED/)
+})
+
+test('check asks and opens nothing', async () => {
+  const { host, seen } = bench({ luns: [] })
+  expect(await host.check('ram', 'anything')).toBe(true)
+  await expect(host.check('ram', 'x', { level: 1 })).rejects.toThrow(/E_OPTIONS: .*takes no options/)
+  expect(seen).toEqual([])
+})
