@@ -148,6 +148,18 @@ test('COMPARE AND WRITE is atomic against plain writes', async () => {
   expect((await write.done).status).toBe(sam.GOOD)
 })
 
+test('a front end adds commands, a say before the owner, and its port', async () => {
+  const d = await device(ram())
+  const port = { designators: [] }
+  d.extend({
+    name: 'front', port: (nexus) => (nexus === nexusA ? port : {}), answer: (t) => (t.nexus === nexusB ? Status.RESERVATION_CONFLICT : undefined),
+    rows: [{ op: 0xa0, name: 'REPORT LUNS', cdb: d.commands.find(Uint8Array.of(0x28))!.cdb, access: 'none', dataDirection: 'in', run: () => Status.OK }],
+  })
+  expect((await run(d, [0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 0])).status).toBe(sam.GOOD)
+  expect((await run(d, tur, undefined, nexusB)).status).toBe(sam.RESERVATION_CONFLICT)
+  expect([d.port(nexusA), d.port(nexusB)]).toEqual([port, {}])
+})
+
 test('abort tells the handler, waits for it, and the task ends once as aborted', async () => {
   const d = await device(ram({ read: (_s, io) => new Promise((_r, reject) => io.signal.addEventListener('abort', () => reject(new Error('stopped')))) }))
   const [mine, other] = [new TestTask(nexusA, read10(0, 1), Segments.allocate(512)), new TestTask(nexusB, read10(1, 1), Segments.allocate(512))]

@@ -1,7 +1,7 @@
 import { statusOfError } from '../handler/errno'
 import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
 import type {
-  Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, Result, Task,
+  Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { stage } from '../scsi/lun'
@@ -57,6 +57,7 @@ export class DeviceRuntime implements LogicalUnit {
   private wce: boolean
   private table: CommandTable | undefined
   private readonly extra: CommandRow[] = []
+  private portOf: LunExtension['port']
   private readonly handlerOps: BlockOps
   private current: BlockOps
   private readonly live = new Inflight()
@@ -131,8 +132,13 @@ export class DeviceRuntime implements LogicalUnit {
       this.extra.push(...part.rows)
       this.table = undefined
     }
+    if (part.port) this.portOf = part.port
     const answer = part.answer
     if (answer) this.hooks.command.tap({ name: part.name, stage: part.stage ?? stage.reservation }, (task) => answer(task))
+  }
+
+  port(nexus: Nexus): PortIdentity {
+    return this.portOf?.(nexus) ?? {}
   }
 
   join(nexus: Nexus): void {
