@@ -14,6 +14,8 @@ export interface IoFile {
   readonly blockDevice: boolean
   /** Bytes: the file system's or device's block; discards smaller than this may do nothing. */
   readonly granularity: number
+  /** Whether `punch` works here. */
+  readonly canPunch: boolean
   /** Whether the medium seeks; undefined when unknown. */
   readonly rotational: boolean | undefined
   /** Fill `data` from `offset`; what lies beyond the end of the file reads as zeroes. Errors reject with an errno `code`. */

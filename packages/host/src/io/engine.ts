@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { constants } from 'node:os'
 import type { HandlerIo, IoFile, OpenFile } from '../handler/types'
 import { IoOp, loadNative, type NativeCore } from '../platform/native'
@@ -35,6 +36,24 @@ export interface IoEngine extends HandlerIo {
   close(): Promise<void>
 }
 
+/** Find out what a file is like. Its slot is given back when that fails. */
+async function describe(submissions: Submissions, slot: number, path: string, stat: Stats, readOnly: boolean): Promise<EngineFile> {
+  const blockDevice = stat.isBlockDevice()
+  try {
+    const [size, medium] = await Promise.all([submissions.command(IoOp.SIZE, slot, path), mediumFacts(stat)])
+    const granularity = blockDevice ? (medium.discardGranularity ?? medium.logicalBlock ?? stat.blksize) : stat.blksize
+    // Beyond the end of a file there is nothing to lose; a device has nothing there to try.
+    const beyond = (Math.ceil(size / granularity) + 1) * granularity
+    const canPunch = !readOnly && (blockDevice
+      ? medium.writesZeroes && medium.discardGranularity !== undefined
+      : (await submissions.command(IoOp.PUNCH, slot, path, beyond, granularity, true)) === 0)
+    return new EngineFile(submissions, slot, { path, size, readOnly, blockDevice, granularity, canPunch, rotational: medium.rotational })
+  } catch (error) {
+    await submissions.command(IoOp.CLOSE, slot, path)
+    throw error
+  }
+}
+
 class Engine implements IoEngine {
   private readonly submissions: Submissions
   private readonly files = new Set<EngineFile>()
@@ -53,13 +72,9 @@ class Engine implements IoEngine {
     const { handle, stat } = await openDescriptor(this.core, path, options)
     try {
       this.checkOpen(path)
-      const slot = this.submissions.addFile(handle.fd)
-      const [size, medium] = await Promise.all([this.submissions.command(IoOp.SIZE, slot, path), mediumFacts(stat)])
-      const blockDevice = stat.isBlockDevice()
-      const granularity = blockDevice ? (medium.discardGranularity ?? medium.logicalBlock ?? stat.blksize) : stat.blksize
-      const readOnly = options.readOnly === true
-      const file = new EngineFile(this.submissions, slot, { path, size, readOnly, blockDevice, granularity, rotational: medium.rotational })
+      const file = await describe(this.submissions, this.submissions.addFile(handle.fd), path, stat, options.readOnly === true)
       this.files.add(file)
+      file.onClosed = () => void this.files.delete(file)
       return file
     } finally {
       await handle.close()

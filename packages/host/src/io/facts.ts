@@ -7,6 +7,8 @@ export interface MediumFacts {
   readonly discardGranularity: number | undefined
   readonly logicalBlock: number | undefined
   readonly rotational: boolean | undefined
+  /** The device can make a range read as zeroes without being sent them. */
+  readonly writesZeroes: boolean
 }
 
 /** Linux dev_t as `stat` gives it, for majors below 2^12 and minors below 2^20: all there are. */
@@ -30,5 +32,6 @@ export async function mediumFacts(stat: Stats, sysfs = '/sys'): Promise<MediumFa
     discardGranularity: (await queueValue(dev, 'discard_granularity', sysfs)) || undefined,
     logicalBlock: (await queueValue(dev, 'logical_block_size', sysfs)) || undefined,
     rotational: rotational === undefined ? undefined : rotational !== 0,
+    writesZeroes: ((await queueValue(dev, 'write_zeroes_max_bytes', sysfs)) ?? 0) > 0,
   }
 }

@@ -17,6 +17,7 @@ export interface FileFacts {
   readonly readOnly: boolean
   readonly blockDevice: boolean
   readonly granularity: number
+  readonly canPunch: boolean
   readonly rotational: boolean | undefined
 }
 
@@ -27,6 +28,7 @@ export class EngineFile implements IoFile {
   readonly readOnly: boolean
   readonly blockDevice: boolean
   readonly granularity: number
+  readonly canPunch: boolean
   readonly rotational: boolean | undefined
   private closing: Promise<void> | undefined = undefined
   private truncated = false
@@ -35,12 +37,16 @@ export class EngineFile implements IoFile {
   private syncing: Promise<Status> | undefined = undefined
   private nextSync: Promise<Status> | undefined = undefined
 
+  /** Set by the engine: called when the file is closed. */
+  onClosed: () => void = () => undefined
+
   constructor(private readonly submissions: Submissions, private readonly slot: number, facts: FileFacts) {
     this.path = facts.path
     this.size = facts.size
     this.readOnly = facts.readOnly
     this.blockDevice = facts.blockDevice
     this.granularity = facts.granularity
+    this.canPunch = facts.canPunch
     this.rotational = facts.rotational
   }
 
@@ -132,7 +138,7 @@ export class EngineFile implements IoFile {
   }
 
   close(): Promise<void> {
-    this.closing ??= this.submissions.command(IoOp.CLOSE, this.slot, this.path).then(() => undefined)
+    this.closing ??= this.submissions.command(IoOp.CLOSE, this.slot, this.path).then(() => undefined).finally(this.onClosed)
     return this.closing
   }
 }

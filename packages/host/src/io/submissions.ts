@@ -20,7 +20,8 @@ interface Ticket {
 
 /**
  * Rows of one batch on their way to the addon, and tickets for those under way. Rows go out together: at `submit`, or
- * by themselves as a microtask, which is after the pump has dispatched everything it took.
+ * by themselves as a microtask, which is after the pump has dispatched everything it took (setImmediate costs a cached
+ * 4 KiB read at depth 1 half as much again, and gains nothing at depth 32).
  */
 export class Submissions {
   private table: IoTable = ioTable(ROWS, IOVS)

@@ -1,0 +1,93 @@
+import fc from 'fast-check'
+import type { DeviceInfo, DeviceProperties, IoFile, OpenFile } from '@tcmu/host/handler'
+import handler from '.'
+import { sizeError } from './size'
+
+test.each([
+  ['/var/lib/img', true],
+  ['', /path is missing.*file\/\/srv/],
+  ['var/lib/img', /must be absolute; write file\/\/var\/lib\/img/],
+  ['/a\0b', /zero byte/],
+])('cfgstring file/%j', (config, expected) => {
+  const verdict = handler.checkConfig!(config, undefined)
+  if (expected === true) expect(verdict).toBe(true)
+  else expect(verdict).toMatch(expected)
+})
+
+test('any text is either a path or refused with a sentence', () => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (text) => {
+    const verdict = handler.checkConfig!(text, undefined)
+    return verdict === true ? text.startsWith('/') && !text.includes('\0') : typeof verdict === 'string' && verdict.length > 10
+  }))
+})
+
+describe('sizes', () => {
+  test.each([
+    [{ size: 4096, blockDevice: false }, 4096, undefined],
+    [{ size: 4096, blockDevice: false }, 0, undefined],
+    [{ size: 8192, blockDevice: true }, 4096, undefined],
+    [{ size: 0, blockDevice: false }, 0, /\/f is empty, and no size is given for disk0/],
+    [{ size: 4096, blockDevice: false }, 8192, /has 4096 bytes, and disk0 is to have 8192; give the LUN size=4096, or .*truncate -s 8192 '\/f'/],
+    [{ size: 8192, blockDevice: false }, 4096, /has 8192 bytes, and disk0 is to have 4096; .* never cut off/],
+    [{ size: 4096, blockDevice: true }, 8192, /give the LUN size=4096 or less/],
+  ])('%j for a device of %d', (file, sizeBytes, expected) => {
+    const error = sizeError({ path: '/f', ...file }, sizeBytes, 'disk0')
+    if (!expected) expect(error).toBeUndefined()
+    else expect(error).toMatchObject({ code: 'E_FILE_SIZE', message: expect.stringMatching(expected) as string })
+  })
+})
+
+interface Opened { properties: DeviceProperties; asked: (OpenFile | undefined)[]; lines: string[]; size: number | undefined; closed: number }
+
+/** Open the handler over a file as described; `refuse` is the errno of every opening for writing. */
+async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, refuse?: string): Promise<Opened> {
+  const o: Opened = { properties: {}, asked: [], lines: [], size: undefined, closed: 0 }
+  const log = (m: string): void => void o.lines.push(m)
+  await handler.open({
+    name: 'disk0', subtype: 'file', config: '/f', options: undefined, sizeBytes: 1 << 20, blockSize: 512,
+    log: { error: log, warn: log, info: log, debug: log },
+    io: {
+      open: async (path, options) => {
+        o.asked.push(options)
+        if (refuse && !options?.readOnly) throw Object.assign(new Error(`${refuse}: refused`), { code: refuse })
+        return {
+          path, size: 1 << 20, readOnly: options?.readOnly === true, blockDevice: false, granularity: 4096, canPunch: true, rotational: undefined,
+          close: async () => void o.closed++, ...file,
+        } as IoFile
+      },
+    },
+    declare: (p) => Object.assign(o.properties, p),
+    resized: (n) => (o.size = n),
+    report: () => undefined,
+    ...device,
+  })
+  return o
+}
+
+test('what the device says of itself comes from the file', async () => {
+  expect((await open({})).properties).toEqual({ unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
+  expect((await open({ rotational: false, canPunch: false, granularity: 512 }, { blockSize: 4096 })).properties)
+    .toEqual({ solidState: true, unmappedReadsZero: false, unmapGranularityBlocks: 1, physicalExponent: 0 })
+  expect((await open({ rotational: true, granularity: 1 << 20 })).properties)
+    .toEqual({ solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
+})
+
+test('a device without a size takes the file\'s, and makes none', async () => {
+  const o = await open({ size: 12_288 }, { sizeBytes: 0 })
+  expect([o.size, o.asked[0]?.create]).toEqual([12_288, false])
+  expect((await open({ size: 10_000, blockDevice: true }, { sizeBytes: 0 })).size).toBe(9728)
+})
+
+test.each(['EACCES', 'EPERM', 'EROFS'])('%s on opening for writing makes a read-only device, said in the log', async (code) => {
+  const o = await open({}, {}, code)
+  expect(o.properties.readOnly).toBe(true)
+  expect(o.asked).toEqual([{ create: true, size: 1 << 20 }, { readOnly: true }])
+  expect(o.lines).toEqual([`/f cannot be written (${code}: refused): disk0 is read-only`])
+})
+
+test('any other refusal is the refusal; a file of the wrong size is closed again', async () => {
+  await expect(open({}, {}, 'EIO')).rejects.toMatchObject({ code: 'EIO' })
+  let closed = 0
+  await expect(open({ size: 5, close: async () => void closed++ })).rejects.toMatchObject({ code: 'E_FILE_SIZE' })
+  expect(closed).toBe(1)
+})
