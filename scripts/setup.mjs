@@ -52,10 +52,15 @@ function dependenciesCurrent() {
   })
 }
 
+/**
+ * `npm ci` refuses a lock file without the optional packages of other platforms, and registries that serve one platform
+ * give no other. `install --no-save` takes versions and digests from the lock file too and leaves it as it is. Nothing here
+ * needs a script of a dependency.
+ */
 async function dependencies() {
   if (dependenciesCurrent()) return
   await step('installing npm packages', (progress) =>
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=http'], {
+    run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=http'], {
       progress,
       hint: 'npm could not install the packages of package-lock.json. Is the package registry reachable? Try `npm ping`.',
     }).then(() => undefined))
@@ -63,11 +68,12 @@ async function dependencies() {
 
 async function native() {
   const files = [...filesBelow('native', (n) => /\.(cpp|cc|c|h|hpp|gyp|gypi)$/.test(n)), 'scripts/build-native.mjs'].filter((f) => existsSync(inRoot(f)))
-  const print = fingerprint(files, process.version, process.arch)
+  // Node-API: one build serves every version of Node.
+  const print = fingerprint(files, process.arch)
   if (isCurrent('native', print) && existsSync(inRoot('native/build/Release'))) return
   await buildToolsPresent()
   await step('building the native addon', (progress) =>
-    run(process.execPath, ['scripts/build-native.mjs'], { progress }).then(() => undefined))
+    run(process.execPath, ['scripts/build-native.mjs', '--force'], { progress }).then(() => undefined))
   markCurrent('native', print)
 }
 
