@@ -12,7 +12,7 @@ export type PortalErrorCode = keyof typeof portalErrors
 
 /** An error with a stable code; `message` is `E_CODE: sentence`. */
 export class PortalError extends Error {
-  constructor(readonly code: PortalErrorCode, readonly facts: Readonly<Record<string, unknown>> = {}, options?: ErrorOptions) {
+  constructor(readonly code: PortalErrorCode, readonly facts: Readonly<Record<string, string | number>> = {}, options?: ErrorOptions) {
     super(`${code}: ${portalErrors[code].replace(/\{(\w+)\}/g, (_, name: string) => String(facts[name] ?? '?'))}`, options)
     this.name = 'PortalError'
   }
