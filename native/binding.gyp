@@ -1,6 +1,6 @@
 {
   'variables': {
-    # `node-gyp rebuild -- -Dsanitize=address` makes an instrumented addon; see docs/native.md.
+    # `node scripts/build-native.mjs -- -Dsanitize=address` makes an instrumented addon; see README.md.
     'sanitize%': ''
   },
   'targets': [

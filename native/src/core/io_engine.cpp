@@ -15,6 +15,8 @@ namespace tcmu {
 constexpr double kPending = 1;
 // Copying more than this takes longer than handing it to a thread does, and would hold up the event loop.
 constexpr int64_t kMaxBytesAtOnce = 128 * 1024;
+// The same for one batch as a whole: what is left goes to the threads, which copy side by side.
+constexpr int64_t kMaxBytesPerBatch = 4 * 1024 * 1024;
 constexpr size_t kMaxSpareJobs = 1024;
 constexpr int kMaxThreads = 256;
 constexpr double kMaxSafe = 9007199254740991.0;
@@ -152,6 +154,7 @@ Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
   if (!IntArgument(info, 0, "rows", &rows)) return env.Undefined();
   if (rows > table_.rows) return ThrowTypeError(env, "more rows than the table has"), env.Undefined();
   int pending = 0;
+  bytes_left_ = kMaxBytesPerBatch;
   for (int32_t row = 0; row < rows; row++) {
     table_.result[row] = bell_ == nullptr ? -EBADF : Begin(row);
     pending += table_.result[row] == kPending;
@@ -245,7 +248,8 @@ bool IoEngine::TryNow(Job& job, File& file) {
   if (job.op != Op::kReadv && job.op != Op::kWritev) return false;
   if (job.iov.empty()) return true;
   bool& possible = job.op == Op::kReadv ? file.nowait_read : file.nowait_write;
-  if (!possible || job.durable || job.length > kMaxBytesAtOnce) return false;
+  if (!possible || job.durable || job.length > kMaxBytesAtOnce || job.length > bytes_left_) return false;
+  bytes_left_ -= job.length;
   Outcome outcome = RunWithoutWaiting(job);
   if (outcome == Outcome::kUnsupported) possible = false;
   return outcome == Outcome::kDone;

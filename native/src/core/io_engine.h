@@ -85,6 +85,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   JobList waiting_;
   size_t waiting_count_ = 0;
   size_t in_flight_ = 0;
+  int64_t bytes_left_ = 0;
 
   std::mutex done_mutex_;
   JobList done_;

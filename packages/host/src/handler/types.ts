@@ -50,7 +50,10 @@ export interface OpenFile {
 }
 
 export interface HandlerIo {
-  /** Rejects with an error whose `code` is an errno name, and whose message names the path. */
+  /**
+   * The path is absolute. Rejects with E_FILE_PATH, E_FILE_KIND (no regular file or block device), E_FILE_FOLDER or
+   * E_FILE_LOCKED, else with an error whose `code` is an errno name; the message names the path.
+   */
   open(path: string, options?: OpenFile): Promise<IoFile>
 }
 

@@ -75,6 +75,7 @@ export class EngineFile implements IoFile {
 
   /** One runs, one waits: a caller that comes while one runs shares the next, which begins after the caller's writes. */
   sync(): Result {
+    if (this.closing) return this.gone(IoOp.DATA_SYNC)
     if (!this.syncing) return this.startSync()
     this.nextSync ??= this.syncing.then(() => this.startSync(), () => this.startSync())
     return this.nextSync
@@ -84,7 +85,7 @@ export class EngineFile implements IoFile {
     const op = this.truncated ? IoOp.SYNC : IoOp.DATA_SYNC
     this.truncated = false
     this.nextSync = undefined
-    const running = this.command(op).then(
+    const running = this.submissions.command(op, this.slot, this.path).then(
       () => Status.OK,
       (error: unknown) => {
         this.truncated ||= op === IoOp.SYNC
@@ -138,7 +139,12 @@ export class EngineFile implements IoFile {
   }
 
   close(): Promise<void> {
-    this.closing ??= this.submissions.command(IoOp.CLOSE, this.slot, this.path).then(() => undefined).finally(this.onClosed)
+    this.closing ??= this.finish().finally(this.onClosed)
     return this.closing
+  }
+
+  private async finish(): Promise<void> {
+    await Promise.allSettled([this.nextSync ?? this.syncing])
+    await this.submissions.command(IoOp.CLOSE, this.slot, this.path)
   }
 }

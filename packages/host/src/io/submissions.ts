@@ -1,3 +1,4 @@
+import { markAsUntransferable } from 'node:worker_threads'
 import { IO_PENDING, type IoTable, type NativeCore, type NativeIoEngine } from '../platform/native'
 import type { DataArea, Segments } from '../wire'
 import { ioError } from './io-error'
@@ -109,6 +110,9 @@ export class Submissions {
 
   private register(area: DataArea): number {
     if (area.owner instanceof Submissions) area.owner.release(area)
+    // The addon uses the address of the bytes: they must stay where they are.
+    if ((area.bytes.buffer as { resizable?: boolean }).resizable) throw new TypeError('a data area must not be resizable')
+    markAsUntransferable(area.bytes.buffer)
     area.slot = this.native.addArea(area.bytes)
     area.owner = this
     // The addon holds the bytes; an area that nobody uses any more must not stay there for ever.
