@@ -17,12 +17,17 @@ describe('where the portal listens', () => {
     await expect(here.start({ portal: '0.0.0.0:0' })).rejects.toThrow(/E_PORTAL_OPEN: /)
   })
   test('a port that is taken is a clear error', async () => {
-    const host = await here.start()
-    await expect(here.start({ luns: [here.fileLun('other')], portal: host.address })).rejects.toThrow(/E_PORTAL_LISTEN: .*in use/i)
+    const host = await here.start({ luns: [here.fileLun('first')] })
+    await expect(here.start({ luns: [here.fileLun('other')], portal: host.address })).rejects.toThrow(/E_PORTAL_LISTEN: .*something else listens there/)
+    expect(await host.end()).toBe(0)
+  })
+  test('a file that another host serves is a clear error', async () => {
+    const host = await here.start({ luns: [here.fileLun('shared')] })
+    await expect(here.start({ luns: [here.fileLun('shared')] })).rejects.toThrow(/E_FILE_LOCKED: .*shared\.img is in use/)
     expect(await host.end()).toBe(0)
   })
   test('port 0 and SIGINT', async () => {
-    const host = await here.start()
+    const host = await here.start({ luns: [here.fileLun('third')] })
     expect(host.port).toBeGreaterThan(0)
     expect(await host.end('SIGINT')).toBe(0)
   })
@@ -31,7 +36,7 @@ describe('where the portal listens', () => {
 describe('discovery', () => {
   let host: HostProcess
   beforeAll(async () => {
-    host = await here.start({ args: ['--target-name', 'iqn.2026-11.test:named'] })
+    host = await here.start({ luns: [here.fileLun('found')], args: ['--target-name', 'iqn.2026-11.test:named'] })
   })
 
   test('SendTargets=All names the target and its portal', async () => {
@@ -55,7 +60,7 @@ describe('discovery', () => {
 describe('CHAP', () => {
   let host: HostProcess
   beforeAll(async () => {
-    host = await here.start({ args: ['--chap-user', 'joe', '--chap-secret-file', secretFile] })
+    host = await here.start({ luns: [here.fileLun('secret')], args: ['--chap-user', 'joe', '--chap-secret-file', secretFile] })
   })
 
   test('a login without it is refused', async () => {

@@ -1,4 +1,7 @@
 import { existsSync } from 'node:fs'
+import { cdb } from '../../packages/host/src/testing/cdb'
+import { Initiator } from '../lib/initiator'
+import { senseOf, senses } from '../lib/initiator/sense'
 import { cli, bench, type HostProcess } from '../lib/serve'
 import { HandlerRoot } from '../lib/handler-root'
 import { describeIf, requires } from '../lib/requires'
@@ -94,7 +97,11 @@ describe('packages placed into the handler root', () => {
     test('what it does not handle is an invalid operation code', async () => {
       const { code, text } = await run('iscsi-readcapacity16', [host.lun(1)])
       expect(code).not.toBe(0)
-      expect(text).toMatch(/INVALID_OPERATION_CODE|INVALID_COMMAND_OPERATION_CODE|0x2000/)
+      expect(text).toMatch(/failed to send readcapacity command/)
+      const session = await Initiator.open(host.port, { target: host.targetName })
+      const answers = [await session.command({ cdb: cdb.readCapacity16(), in: 32, lun: 1 }), await session.command({ cdb: cdb.readCapacity16(), in: 32, lun: 1 })]
+      expect(answers.map(senseOf)).toContain(senses.invalidOpcode)
+      session.destroy()
     })
   })
 

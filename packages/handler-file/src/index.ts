@@ -24,7 +24,8 @@ function describe(dev: DeviceInfo, file: IoFile): void {
     ...(file.rotational !== undefined && { solidState: !file.rotational }),
     unmappedReadsZero: file.canPunch,
     unmapGranularityBlocks: Math.max(1, blocks),
-    physicalExponent: Math.max(0, Math.floor(Math.log2(Math.min(file.granularity, MAX_PHYSICAL_BLOCK) / dev.blockSize))),
+    // The page cache takes single blocks of a regular file at no loss; only a device has a physical block to report.
+    ...(file.blockDevice && { physicalExponent: Math.max(0, Math.floor(Math.log2(Math.min(file.granularity, MAX_PHYSICAL_BLOCK) / dev.blockSize))) }),
   })
   if (dev.sizeBytes === 0) dev.resized(file.blockDevice ? file.size - (file.size % dev.blockSize) : file.size)
 }
