@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import type { Result, Status } from '../../packages/host/src/scsi'
 import { DataArea, Segments } from '../../packages/host/src/wire'
 
+/** Property tests over real files take a second alone, and many under a sanitizer or beside other work. */
+jest.setTimeout(120_000)
+
 /** A folder that goes when the tests of the file are done. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tcmu-native-'))

@@ -19,4 +19,4 @@ test.each(cases)('%s', (name) => {
   })
   expect({ status: run.status, signal: run.signal, stderr: run.stderr }).toEqual({ status: 0, signal: null, stderr: '' })
   expect(readFileSync(join(folder, name, 'started'), 'utf8')).toBe(name)
-}, 70_000)
+})
