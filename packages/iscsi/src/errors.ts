@@ -1,7 +1,6 @@
 /** Errors that a person reads who sets up a portal. Codes are API. */
 export const portalErrors = {
   E_PORTAL_OPEN: 'refusing to listen on {address} without CHAP: whoever reaches it could read and write every LUN. Set a CHAP user and secret, listen on 127.0.0.1, or allow it explicitly',
-  E_PORTAL_LISTEN: 'cannot listen on {address}:{port}: {reason}. Choose another address or port',
   E_PORTAL_CLOSED: 'the portal of {target} was closed. Make a new one',
   E_TARGET_NAME: '{name} is not an iSCSI name. Use iqn.YYYY-MM.reversed.domain:text, eui. with 16 or naa. with 16 or 32 hexadecimal digits, at most 223 bytes, lower case',
   E_LUN_NUMBER: 'LUN number {number} is not an integer from 0 to 16383. Choose another',
