@@ -79,15 +79,26 @@ function passSignals(child) {
   process.on('exit', () => child.exitCode === null && child.kill('SIGTERM'))
 }
 
+/** The host logs JSON lines for machines; here a person reads. */
+function readable(line) {
+  try {
+    const { level, msg } = JSON.parse(line)
+    return msg === undefined ? line : level === 'info' ? msg : `${level}: ${msg}`
+  } catch {
+    return line
+  }
+}
+
 const serve = (args) => new Promise((resolve, reject) => {
   const child = spawn(process.execPath, [inRoot('packages/host/dist/cli.js'), 'serve', ...args],
-    { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   passSignals(child)
   createInterface({ input: child.stdout }).on('line', (line) => {
     process.stdout.write(`${line}\n`)
     const url = /^ready (iscsi:\S+)/.exec(line)?.[1]
     if (url) tour(url)
   })
+  createInterface({ input: child.stderr }).on('line', (line) => process.stderr.write(`${readable(line)}\n`))
   child.on('error', reject)
   child.on('close', (code, signal) => resolve(signal ? 1 : code))
 })
