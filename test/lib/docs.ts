@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { errorTable } from '../../packages/host/src/errors'
 import { manifestSchema } from '../../packages/host/src/handler/manifest'
+import { handlerMembers, type Members } from '../../packages/host/src/handler/members'
 import { inRepository } from './repository'
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
@@ -16,9 +17,16 @@ function properties(of: Readonly<Record<string, Property>>, required: readonly s
   ])
 }
 
+const members = (of: Members): string =>
+  table(['Member', 'Required', 'May be async', 'When, or what it means', 'Left out'], Object.entries(of).map(([name, m]) => [
+    m.kind === 'function' ? `\`${m.form}\`` : `\`${name}\`: ${m.form}`, m.required ? 'yes' : '', m.later ? 'yes' : '', m.when, m.absent ?? '',
+  ]))
+
 /** Tables that the code knows, by the name documents call them with. */
 const tables: Readonly<Record<string, () => string>> = {
   manifest: () => table(['Field', 'Value', 'Required', 'Meaning'], properties(manifestSchema.properties as Readonly<Record<string, Property>>, manifestSchema.required)),
+  'blocks-members': () => members(handlerMembers.blocks),
+  'commands-members': () => members(handlerMembers.commands),
   errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),
 }
 

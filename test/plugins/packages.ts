@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
@@ -71,12 +71,14 @@ export function putPackage(folder: string, { name, json, files = {} }: PackageTe
   return path
 }
 
-/** A handler root as npm leaves it, the host's SDK resolvable from its packages. */
+/**
+ * A handler root as npm leaves it, without a copy of the SDK: the host offers its own. An empty @tcmu/host stands in the way
+ * of any that a folder above may have.
+ */
 export function handlerRoot(folder: string): string {
   const root = join(folder, 'root')
   put(join(root, 'package.json'), '{}')
-  mkdirSync(join(root, 'node_modules/@tcmu'), { recursive: true, mode: 0o755 })
-  symlinkSync(join(repository, 'packages/host'), join(root, 'node_modules/@tcmu/host'))
-  for (const dir of ['node_modules', 'node_modules/@tcmu']) chmodSync(join(root, dir), 0o755)
+  put(join(root, 'node_modules/.package-lock.json'), '{}')
+  put(join(root, 'node_modules/@tcmu/host/package.json'), '{"name":"@tcmu/host","exports":{}}')
   return root
 }

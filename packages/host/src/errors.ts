@@ -22,6 +22,7 @@ export const errorTable = {
   E_HANDLER_IMPORT: `${refused}. The code was loaded and failed; report it to the authors of the package`,
   E_HANDLER_MISMATCH: `${refused}. The manifest and the code disagree; report it to the authors of the package`,
   E_HANDLER_ENGINE: `${refused}. It is used all the same`,
+  E_HANDLER_SHAPE: 'handler {handler}: {reason}',
   E_UNKNOWN_SUBTYPE: 'no handler {subtype}; this host has {known}. `tcmu-host handlers` lists them and says what was refused',
 
   // Files that handlers open.

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import {
-  type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName, noConfig,
+  type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
 import { tcmuError } from '../errors'
 import type { HostOptions } from '../host'
+import { importModule, withSdk } from '../plugins'
 import { createLog, levelNumber, type Logger } from '../log'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -58,6 +59,7 @@ export function handlerOptions(flags: HandlerFlags, at: Surroundings): HostOptio
     handlerRootAsked: asked !== undefined,
     handlerPaths: config.handlerPaths,
     log: logOf(config, flags.logLevel),
+    parts: { loadModule: withSdk(join(__dirname, '../..'), importModule) },
   }
 }
 
@@ -96,6 +98,3 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
     socketAsked: flags.socket !== undefined,
   }
 }
-
-/** Options of a host that only looks at handlers, without any configuration. */
-export const bareOptions = (at: Surroundings): HostOptions => ({ handlerRoot: defaultHandlerRoot(at), handlerPaths: noConfig.handlerPaths })

@@ -1,40 +1,9 @@
-import { TcmuError } from '../errors'
-import { RESERVED_SUBTYPE, SUBTYPE_MAX, SUBTYPE_PATTERN, type HandlerShape } from './manifest'
+import { quote, type TcmuError, tcmuError } from '../errors'
+import { type HandlerShape, RESERVED_SUBTYPE, SUBTYPE_MAX, SUBTYPE_PATTERN } from './manifest'
+import { handlerMembers, type MemberKind } from './members'
 import type { BlocksHandler, CommandsHandler, Handler } from './types'
 
-type Kind = 'string' | 'function' | 'number' | 'array' | 'fua'
-interface Member { readonly kind: Kind; readonly required?: true }
-type Members = Readonly<Record<string, Member>>
-
-const fn: Member = { kind: 'function' }
-const common = {
-  subtype: { kind: 'string', required: true },
-  summary: { kind: 'string' },
-  checkConfig: fn,
-  open: { kind: 'function', required: true },
-  close: fn,
-  reconfigure: fn,
-  handleCmd: fn,
-} as const
-const blocks: Record<keyof BlocksHandler, Member> = {
-  ...common,
-  read: { kind: 'function', required: true },
-  write: { kind: 'function', required: true },
-  flush: fn,
-  unmap: fn,
-  writeSame: fn,
-  compareAndWrite: fn,
-  provisioning: fn,
-  fua: { kind: 'fua' },
-}
-const commands: Record<keyof CommandsHandler, Member> = {
-  ...common,
-  handleCmd: { kind: 'function', required: true },
-  commands: { kind: 'array' },
-  deviceType: { kind: 'number' },
-}
-const members: Readonly<Record<HandlerShape, Members>> = { blocks, commands }
-const kinds: Readonly<Record<Kind, { wanted: string; is: (v: unknown) => boolean }>> = {
+const kinds: Readonly<Record<MemberKind, { wanted: string; is: (v: unknown) => boolean }>> = {
   string: { wanted: 'text', is: (v) => typeof v === 'string' && v.length > 0 },
   function: { wanted: 'a function', is: (v) => typeof v === 'function' },
   number: { wanted: 'a peripheral device type, 0 to 31', is: (v) => Number.isInteger(v) && (v as number) >= 0 && (v as number) <= 31 },
@@ -43,10 +12,8 @@ const kinds: Readonly<Record<Kind, { wanted: string; is: (v: unknown) => boolean
 }
 const subtypePattern = new RegExp(SUBTYPE_PATTERN)
 
-const wrong = (subtype: unknown, member: string, sentence: string): TcmuError => {
-  const who = typeof subtype === 'string' && subtype ? `handler ${JSON.stringify(subtype.slice(0, SUBTYPE_MAX))}` : 'a handler without a subtype'
-  return new TcmuError('E_HANDLER_SHAPE', `${who}: ${sentence}`, { subtype, member })
-}
+const wrong = (subtype: unknown, member: string, reason: string): TcmuError =>
+  tcmuError('E_HANDLER_SHAPE', { handler: subtype === undefined ? 'without a subtype' : quote(subtype), reason, member })
 
 /** Which of the two shapes a definition has, by what it has; undefined when it is neither. */
 export function shapeOf(definition: object): HandlerShape | undefined {
@@ -67,13 +34,13 @@ function checkSubtype(subtype: unknown): void {
  */
 export function checkHandler(value: unknown): Handler {
   if (typeof value !== 'object' || value === null) {
-    throw new TcmuError('E_HANDLER_SHAPE', `a handler is an object, not ${value === null ? 'null' : typeof value}; export default defineHandler({ … })`)
+    throw tcmuError('E_HANDLER_SHAPE', { handler: quote(value), reason: `a handler is an object, not ${value === null ? 'null' : typeof value}; export default defineHandler({ … })` })
   }
   const definition = value as Record<string, unknown>
   checkSubtype(definition.subtype)
   const shape = shapeOf(definition)
   if (!shape) throw wrong(definition.subtype, 'read', 'has neither `read` and `write` (shape blocks) nor `handleCmd` (shape commands)')
-  for (const [name, member] of Object.entries(members[shape])) {
+  for (const [name, member] of Object.entries(handlerMembers[shape])) {
     const found = definition[name]
     if (found === undefined && !member.required) continue
     const kind = kinds[member.kind]
@@ -85,7 +52,7 @@ export function checkHandler(value: unknown): Handler {
 }
 
 function refuseUnknown(definition: Handler): void {
-  const known = members[shapeOf(definition)!]
+  const known = handlerMembers[shapeOf(definition)!]
   const unknown = Object.keys(definition).find((name) => !Object.hasOwn(known, name))
   if (unknown === undefined) return
   const list = Object.keys(known).join(', ')

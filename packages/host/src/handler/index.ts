@@ -2,6 +2,7 @@
 export { defineHandler, checkHandler, shapeOf } from './define'
 export { errnoTable, isConnectionLoss, statusOfError } from './errno'
 export { type HandlerManifest, type HandlerShape, manifestSchema, RESERVED_SUBTYPE, SUBTYPE_PATTERN } from './manifest'
+export { handlerMembers, type Member, type Members } from './members'
 export { HANDLER_API_VERSION, handlerApiChanges } from './version'
 export * from './types'
 export { Status } from '../scsi/status'

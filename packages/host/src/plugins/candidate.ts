@@ -26,7 +26,7 @@ export interface RefusalFacts {
 }
 export type Refusal = TcmuError
 
-type RefusalCode = Extract<keyof typeof errorTable, `E_HANDLER_${string}`>
+type RefusalCode = Exclude<Extract<keyof typeof errorTable, `E_HANDLER_${string}`>, 'E_HANDLER_SHAPE'>
 
 export function refusal(code: RefusalCode, who: Pick<Candidate, 'package' | 'path'>, field: string, wanted: string, found: string): Refusal {
   const facts: RefusalFacts = { package: who.package, path: who.path, field, wanted: oneLine(wanted), found: oneLine(found) }

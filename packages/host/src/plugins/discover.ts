@@ -55,6 +55,16 @@ function modulesAbove(folder: string): string[] {
   return found
 }
 
+/** Handlers beside the host: of the nearest folder that has any, so that nobody adds one in a folder far above. */
+function bundled(hostPackage: string): string[] {
+  for (const modules of modulesAbove(hostPackage)) {
+    const scope = join(modules, BUNDLED_SCOPE)
+    const found = namesIn(scope).filter((n) => n.startsWith(BUNDLED_PREFIX)).map((n) => join(scope, n))
+    if (found.length) return found
+  }
+  return []
+}
+
 class Walk {
   readonly candidates: Candidate[] = []
   readonly refusals: Refusal[] = []
@@ -128,12 +138,7 @@ class Walk {
 export function discover(places: Places): Discovery {
   const walk = new Walk(places.guard ?? new PathGuard())
   if (places.hostPackage) {
-    const nearest = new Map<string, string>()
-    for (const modules of modulesAbove(places.hostPackage)) {
-      const scope = join(modules, BUNDLED_SCOPE)
-      for (const name of namesIn(scope)) if (name.startsWith(BUNDLED_PREFIX) && !nearest.has(name)) nearest.set(name, join(scope, name))
-    }
-    for (const path of nearest.values()) walk.package(path, 'bundled')
+    for (const path of bundled(places.hostPackage)) walk.package(path, 'bundled')
   }
   if (places.handlerRoot) {
     const root = resolve(places.handlerRoot)

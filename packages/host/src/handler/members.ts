@@ -1,0 +1,77 @@
+import type { HandlerShape } from './manifest'
+import type { BlocksHandler, CommandsHandler } from './types'
+
+export type MemberKind = 'string' | 'function' | 'number' | 'array' | 'fua'
+
+/** One member of a definition: what it must be, and what the documentation says of it. */
+export interface Member {
+  readonly kind: MemberKind
+  readonly required?: true
+  /** How it is written. */
+  readonly form: string
+  /** When it is called, or what it means. */
+  readonly when: string
+  /** What its absence means. */
+  readonly absent?: string
+  /** It may return a promise. */
+  readonly later?: true
+}
+export type Members = Readonly<Record<string, Member>>
+
+const common = {
+  subtype: { kind: 'string', required: true, form: 'text', when: 'First part of the cfgstring; as in the manifest.' },
+  summary: { kind: 'string', form: 'text', when: 'One sentence for people.' },
+  checkConfig: {
+    kind: 'function', later: true, form: 'checkConfig(config, options)',
+    when: 'Before each `open`, and by `tcmu-host check`. True, or a sentence that says what is wrong. It changes nothing.', absent: 'every configuration is taken',
+  },
+  open: {
+    kind: 'function', required: true, later: true, form: 'open(dev)',
+    when: 'Once for each device. What it returns is the first argument of everything else. It throws to refuse; `dev` is a `DeviceInfo`.',
+  },
+  close: { kind: 'function', later: true, form: 'close(state)', when: 'Once, when no command is under way any more.', absent: 'there is nothing to close' },
+  reconfigure: {
+    kind: 'function', later: true, form: 'reconfigure(state, change)',
+    when: 'The administrator changes size, configuration or write cache while commands run. NOT_HANDLED refuses.', absent: 'the change is refused',
+  },
+  handleCmd: {
+    kind: 'function', later: true, form: 'handleCmd(state, task)',
+    when: 'For each command, before anything else looks at it. NOT_HANDLED, returned at once and not by a promise, passes the command on.',
+    absent: 'the host answers every command',
+  },
+} as const satisfies Members
+
+export const blocksMembers: Record<keyof BlocksHandler, Member> = {
+  ...common,
+  read: { kind: 'function', required: true, later: true, form: 'read(state, io)', when: 'Fill `io.data` (`io.length` bytes) from byte `io.offset` of the medium.' },
+  write: { kind: 'function', required: true, later: true, form: 'write(state, io)', when: 'Put `io.data` at byte `io.offset` of the medium.' },
+  flush: {
+    kind: 'function', later: true, form: 'flush(state)', when: 'Everything acknowledged before is on the medium when it settles.',
+    absent: 'writes are on the medium when they settle; the device says it has no write cache',
+  },
+  unmap: { kind: 'function', later: true, form: 'unmap(state, range)', when: 'The range is not needed any more.', absent: 'the device is not thinly provisioned' },
+  writeSame: { kind: 'function', later: true, form: 'writeSame(state, io)', when: 'Repeat `io.data`, one block, over `io.length` bytes.', absent: 'the host writes the blocks' },
+  compareAndWrite: {
+    kind: 'function', later: true, form: 'compareAndWrite(state, io)',
+    when: '`io.data` is what must be there, then what is to be written, `io.length` bytes each; atomic. MISCOMPARE when it differs.',
+    absent: 'the host reads, compares and writes, with the range to itself',
+  },
+  provisioning: { kind: 'function', later: true, form: 'provisioning(state, range)', when: 'Which parts of a range have storage behind them.', absent: 'GET LBA STATUS does not exist' },
+  fua: { kind: 'fua', form: "'native' or 'emulate'", when: "`'native'`: `write` honours `io.fua`.", absent: 'the host calls `flush` after such a write' },
+}
+
+export const commandsMembers: Record<keyof CommandsHandler, Member> = {
+  ...common,
+  handleCmd: {
+    kind: 'function', required: true, later: true, form: 'handleCmd(state, task)',
+    when: 'For each command. NOT_HANDLED, returned at once, becomes INVALID COMMAND OPERATION CODE.',
+  },
+  commands: {
+    kind: 'array', form: 'list of rows', when: 'Rows made by `command()`: names for logs, lengths of transfers.',
+    absent: 'a command moves what the initiator expects it to',
+  },
+  deviceType: { kind: 'number', form: '0 to 31', when: 'Peripheral device type (SPC-4 table 49).', absent: '0, a disk' },
+}
+
+/** What a definition of each shape may have. */
+export const handlerMembers: Readonly<Record<HandlerShape, Members>> = { blocks: blocksMembers, commands: commandsMembers }
