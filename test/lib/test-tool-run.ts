@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, truncateSync, writeFileSync } from 'node:fs'
+import { HandlerRoot } from './handler-root'
 import { run } from './run'
 import { Bench } from './serve'
 
@@ -13,18 +14,35 @@ export interface ToolRun {
 
 const DEADLINE_MS = 400_000
 
-/** Serve a fresh `file` LUN, run libiscsi's test tool against it; `paths` is how many sessions it is offered. */
-export async function main(result: string, family: string, paths: string, ...serveArgs: string[]): Promise<void> {
+/** What the tool is run against, as `--lun` says it; `FOLDER` becomes a folder that is gone afterwards. */
+export const luns = {
+  file: 'name=disk,size=100M,cfgstring=file/FOLDER/disk.img',
+  readOnly: 'name=disk,size=100M,readonly,cfgstring=file/FOLDER/disk.img',
+  /** Physical blocks of eight logical ones. */
+  wide: 'name=disk,size=100M,cfgstring=wide/',
+} as const
+
+/** Serve a fresh LUN, run libiscsi's test tool against it; `paths` is how many sessions it is offered. */
+export async function main(result: string, lun: keyof typeof luns, paths: string, ...families: string[]): Promise<void> {
   const here = new Bench()
   try {
-    const host = await here.start({ luns: [here.fileLun('disk', '100M')], args: serveArgs })
+    new HandlerRoot(here.path('handlers')).install('tcmu-handler-wide', 'test/fixtures/handlers/wide')
+    closeSync(openSync(here.path('disk.img'), 'w'))
+    truncateSync(here.path('disk.img'), 100 * 2 ** 20)
+    const host = await here.start({ luns: [luns[lun].replace('FOLDER', here.folder)] })
     const began = performance.now()
     const urls = Array.from({ length: Number(paths) }, () => host.url)
-    const tool = await run('iscsi-test-cu', ['-v', '-t', family, '-d', ...urls], { timeoutMs: DEADLINE_MS })
+    let output = ''
+    let toolCode: number | null = 0
+    for (const family of families) {
+      const tool = await run('iscsi-test-cu', ['-v', '-t', family, '-d', ...urls], { timeoutMs: DEADLINE_MS })
+      output += tool.text
+      toolCode ||= tool.code
+    }
     const seconds = (performance.now() - began) / 1000
     const alive = !host.ended
     const hostCode = await host.end()
-    const ran: ToolRun = { output: tool.text, toolCode: tool.code, hostCode: alive ? hostCode : (host.child.signalCode ?? -1), hostLog: host.output, seconds }
+    const ran: ToolRun = { output, toolCode, hostCode: alive ? hostCode : (host.child.signalCode ?? -1), hostLog: host.output, seconds }
     writeFileSync(result, JSON.stringify(ran))
   } finally {
     await here.close()
