@@ -23,6 +23,7 @@ function describe(dev: DeviceInfo, file: IoFile): void {
     ...(file.readOnly && { readOnly: true }),
     ...(file.rotational !== undefined && { solidState: !file.rotational }),
     unmappedReadsZero: file.canPunch,
+    ...(!file.canPunch && { lacking: ['unmap'] as const }),
     unmapGranularityBlocks: Math.max(1, blocks),
     // The page cache takes single blocks of a regular file at no loss; only a device has a physical block to report.
     ...(file.blockDevice && { physicalExponent: Math.max(0, Math.floor(Math.log2(Math.min(file.granularity, MAX_PHYSICAL_BLOCK) / dev.blockSize))) }),
@@ -57,11 +58,7 @@ export default defineHandler({
   flush: (file) => file.sync(),
   fua: 'native',
 
-  /** Where nothing can be given back the blocks keep what they hold: without LBPRZ an initiator may not rely on more. */
-  async unmap(file, { offset, length }) {
-    const status = await file.punch(offset, length)
-    return status === Status.NOT_HANDLED ? Status.OK : status
-  },
+  unmap: (file, { offset, length }) => file.punch(offset, length),
   writeSame: (file, io) => (io.data.compare(Buffer.alloc(io.data.length)) === -1 ? file.zero(io.offset, io.length, true) : Status.NOT_HANDLED),
   provisioning: (file, { offset, length }) => file.provisioning(offset, length),
 

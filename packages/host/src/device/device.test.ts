@@ -202,6 +202,14 @@ test('a resize tells every initiator', async () => {
   expect((await run(d, read10(31, 1), Segments.allocate(512))).status).toBe(sam.GOOD)
 })
 
+test('what a device lacks it does not say it has', async () => {
+  const handler = ram({ unmap: () => Status.OK, open: (dev: DeviceInfo) => (dev.declare({ lacking: ['unmap'] }), new Uint8Array(dev.sizeBytes)) })
+  expect((await device(ram({ unmap: () => Status.OK }))).abilities.unmap).toBe('native')
+  const d = await device(handler)
+  expect(d.abilities.unmap).toBe('none')
+  expect(asc(await run(d, [0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0], Segments.allocate(24)))).toBe(0x2000)
+})
+
 test('without write cache every write is followed by a flush', async () => {
   let flushes = 0
   const d = await device(ram({ flush: () => void flushes++ }))

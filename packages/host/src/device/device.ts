@@ -70,7 +70,7 @@ export class DeviceRuntime implements LogicalUnit {
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
-    this.abilities = blocks ? abilitiesOf(blocks) : noAbilities
+    this.abilities = blocks ? abilitiesOf(blocks, p.lacking) : noAbilities
     this.limits = limitsOf(p, spec.blockSize)
     this.identity = identityOf(p, spec.serial)
     this.physicalExponent = p.physicalExponent ?? 0

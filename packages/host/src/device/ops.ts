@@ -1,6 +1,6 @@
 import { SyncBailHook } from 'tapable'
 import type { Answer, BlocksHandler } from '../handler/types'
-import type { Abilities, BlockIo, BlockOps, Result } from '../scsi'
+import type { Abilities, AbilityName, BlockIo, BlockOps, Result } from '../scsi'
 import { Status } from '../scsi/status'
 
 /** Where filters tap in: each callback of a blocks handler, before it. */
@@ -42,19 +42,33 @@ export function wireOps<S>(handler: BlocksHandler<S>, state: S, hooks: OpHooks):
   }
 }
 
-/** Every write followed by a flush: what WCE=0 means for a handler that caches. */
+/** What changes the medium, followed by a flush: what WCE=0 means for a handler that caches (SBC-3 6.5.5). */
 export function writeThrough(ops: BlockOps): BlockOps {
-  const { write, flush } = ops
+  const { flush, write, writeSame, unmap, compareAndWrite } = ops
   if (!flush) return ops
-  const through = async (io: BlockIo): Promise<Status> => {
-    const status = await write(io)
-    return status === Status.OK ? flush(io.signal) : status
+  const durable = <A extends { readonly signal: AbortSignal }>(op: (arg: A) => Result) => async (arg: A): Promise<Status> => {
+    const status = await op(arg)
+    return status === Status.OK ? flush(arg.signal) : status
   }
-  return { ...ops, write: through }
+  return {
+    ...ops,
+    write: durable(write),
+    ...(writeSame && { writeSame: durable(writeSame) }),
+    ...(unmap && { unmap: durable(unmap) }),
+    ...(compareAndWrite && { compareAndWrite: durable(compareAndWrite) }),
+  }
 }
 
-/** What can be done, read off the handler: the same answer for dispatch, VPD pages and mode pages. */
-export function abilitiesOf(handler: BlocksHandler): Abilities {
+/**
+ * What can be done, read off the handler, less what this device was declared to lack: the same answer for dispatch, VPD
+ * pages and mode pages.
+ */
+export function abilitiesOf(handler: BlocksHandler, lacking: readonly AbilityName[] = []): Abilities {
+  const has = read(handler)
+  return Object.fromEntries(Object.entries(has).map(([name, a]) => [name, lacking.includes(name as AbilityName) ? 'none' : a])) as unknown as Abilities
+}
+
+function read(handler: BlocksHandler): Abilities {
   return {
     flush: handler.flush ? 'native' : 'emulate',
     fua: handler.fua === 'native' ? 'native' : 'emulate',

@@ -1,5 +1,5 @@
 import type { Segments } from '../wire'
-import type { BlockIo, BlockRange, CommandRow, Provisioning, Result, Status, Task } from '../scsi'
+import type { AbilityName, BlockIo, BlockRange, CommandRow, Provisioning, Result, Status, Task } from '../scsi'
 
 type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
@@ -77,6 +77,8 @@ export interface DeviceProperties {
   unmappedReadsZero?: boolean
   maxTransferBlocks?: number
   optimalTransferBlocks?: number
+  /** Abilities that the handler has and this device has not, e.g. `['unmap']`; initiators are not told of them. */
+  lacking?: readonly AbilityName[]
   unmapGranularityBlocks?: number
   maxUnmapBlocks?: number
   vendor?: string
