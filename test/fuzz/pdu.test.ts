@@ -26,6 +26,8 @@ beforeAll(async () => {
 afterAll(async () => {
   good.close()
   await portal.close(0)
+  const { host } = portal as unknown as { host: { buffers: { inUse: number } } }
+  expect(host.buffers.inUse).toBe(0)
   expect(log.lines.filter((l) => l.startsWith('error'))).toEqual([])
 })
 

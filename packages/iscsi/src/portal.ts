@@ -35,6 +35,9 @@ export interface Portal {
 
 const SWEEP_MS = 1000
 const DRAIN_POLL_MS = 10
+/** How long aborted commands may take to end once the connections are gone. */
+const ABORT_GRACE_MS = 2000
+const grace = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref())
 const MAX_TSIH = 0xffff
 
 class PortalServer implements Portal {
@@ -126,7 +129,8 @@ class PortalServer implements Portal {
     const connections = [...this.connections]
     this.disconnectAll('the portal closes')
     const last = setTimeout(() => connections.forEach((c) => c.destroy()), Math.max(100, deadline - Date.now()))
-    await Promise.all(connections.map((c) => c.ended()))
+    // A handler that does not let go of a command must not keep the portal.
+    await Promise.race([Promise.all(connections.map((c) => c.ended())), grace(Math.max(0, deadline - Date.now()) + ABORT_GRACE_MS)])
     clearTimeout(last)
     clearInterval(this.timer)
     await closed

@@ -118,6 +118,32 @@ test.each<[string, object, number]>([
   expect(b.portal.sessions()).toHaveLength(1)
 })
 
+test('who asks for much and reads nothing holds no more than it may, others are served, and all comes back', async () => {
+  const b = await portals.make({ limits: { bufferBytes: 8 * 2 ** 20, queuedBytes: 2 ** 20 } })
+  const inUse = (): number => (b.portal as unknown as { host: { buffers: { inUse: number } } }).host.buffers.inUse
+  const good = await b.login({ InitiatorName: 'iqn.x:good' }).then((x) => x.settle())
+  const deaf = await b.login().then((x) => x.settle())
+  deaf.wire.socket.pause()
+  for (let n = 0; n < 128; n++) deaf.start({ cdb: read(0, 512), in: 512 * BLOCK })
+  await new Promise((r) => setTimeout(r, 200))
+  expect(inUse()).toBeGreaterThan(0)
+  expect(inUse()).toBeLessThanOrEqual(8 * 2 ** 20)
+  expect((await good.command({ cdb: read(0, 512), in: 512 * BLOCK })).status).toBe(sam.GOOD)
+  deaf.close()
+  for (let n = 0; n < 100 && inUse() > 0; n++) await new Promise((r) => setTimeout(r, 20))
+  expect(inUse()).toBe(0)
+})
+
+test('commands that find no memory wait for it, and are all answered', async () => {
+  const b = await portals.make({ limits: { bufferBytes: 2 ** 20 } })
+  const [one, two] = [await b.login({ InitiatorName: 'iqn.x:1' }).then((x) => x.settle()), await b.login({ InitiatorName: 'iqn.x:2' }).then((x) => x.settle())]
+  const all = [one, two].map(async (i) => {
+    for (let n = 0; n < 40; n++) i.start({ cdb: read(0, 1024), in: 1024 * BLOCK })
+    for (let answered = 0; answered < 40;) if (((await i.wire.next()).header[1]! & 1) === 1) answered++
+  })
+  await Promise.all(all)
+})
+
 test('a changed bit under a data digest: REJECT, and the connection ends', async () => {
   const b = await portals.make()
   const i = await b.login({ DataDigest: 'CRC32C' }).then((x) => x.settle())
