@@ -143,6 +143,17 @@ describe('served', () => {
     expect((await host.end()).code).toBe(0)
   })
 
+  test('an exception that a handler throws behind our back is logged, and everything is closed', async () => {
+    const text = `module.exports = { subtype: 'thrower', open: () => { setTimeout(() => { throw new Error('astray') }, 300); return {} }, close: () => console.error('closed'), read() {}, write() {} }`
+    putPackage(join(temp.path, 'thrower'), { name: 'thrower', json: packageJson('thrower', { tcmuHandler: manifest({ subtype: 'thrower' }) }), files: { 'index.js': text } })
+    put(join(temp.path, 'thrower.json'), JSON.stringify({ handlerPaths: ['thrower'] }))
+    const host = box.start(['serve', '--portal', '127.0.0.1:0', '--config', join(temp.path, 'thrower.json'), '--lun', 'name=a,size=1M,cfgstring=thrower/x'])
+    const { code, stderr } = await host.ended
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/"level":"fatal".*an exception that nobody caught: astray/)
+    expect(stderr).toMatch(/^closed$/m)
+  })
+
   test('the code of no refused package has run, whatever came before', () => {
     expect(markersIn(temp.path).filter((m) => badPackages.some((b) => b.name === m) || m === 'outside')).toEqual([])
   })

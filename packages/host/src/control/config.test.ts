@@ -111,7 +111,7 @@ describe('a configuration', () => {
         expect(e).toMatchObject({ code: 'E_CONFIG', facts: { file: '/f.json', key: expect.any(String), wanted: expect.any(String), found: expect.any(String) } })
         expect((e as Error).message).not.toMatch(/\p{Cc}/u)
       }
-    }), { numRuns: 200 })
+    }), { numRuns: 100 })
   })
 })
 
