@@ -31,6 +31,11 @@ export const errorTable = {
   E_FILE_FOLDER: '{path}: there is no folder {folder}. Make it, or correct the path',
   E_FILE_LOCKED: '{path} is in use: another LUN or program has it open for writing, or it is mounted',
 
+  // Devices. Facts: device, cfgstring, reason.
+  E_CONFIG_REFUSED: 'device {device}: {cfgstring}: {reason}',
+  E_DEVICE_GEOMETRY: 'device {device} ({cfgstring}): {reason}',
+  E_DECLARE_LATE: 'device {device}: {cfgstring} called declare() after open; call it while open runs',
+
   // Configuration. Facts: file, key, wanted, found.
   E_CONFIG_FILE: '{file}: {reason}',
   E_CONFIG: setting,

@@ -208,9 +208,9 @@ export class DeviceRuntime implements LogicalUnit {
     if (task.aborted) return Status.ABORTED
     const status = statusOfError(e, task.row?.access ?? 'none')
     const error = e instanceof Error ? e : new Error(String(e))
-    const code = (error as { code?: unknown }).code
+    const { code } = error as { code?: string | number }
     const command = task.row?.name ?? `operation code ${task.cdb[0]}`
-    this.complaints.error(`${command} ${String(code ?? error.name)}`, `${this.name}: ${command} failed: ${error.message}`, {
+    this.complaints.error(`${command} ${code ?? error.name}`, `${this.name}: ${command} failed: ${error.message}`, {
       lba: task.lba, blocks: task.blocks, ...(code === undefined && { stack: error.stack }),
     })
     return status

@@ -1,11 +1,12 @@
 import { type DeviceInfo, type DeviceProperties, isBlocks, type CommandsHandler } from '../handler/types'
-import { TcmuError } from '../errors'
+import { type TcmuError, tcmuError } from '../errors'
 import { blockCommands } from '../scsi/commands'
 import { DeviceRuntime } from './device'
 import type { DeviceDeps, DeviceSpec } from './spec'
 
-const wrong = (spec: DeviceSpec, field: string, sentence: string): TcmuError =>
-  new TcmuError('E_DEVICE_GEOMETRY', `device ${spec.name} (${spec.subtype}/${spec.config}): ${sentence}`, { device: spec.name, field })
+const cfgstringOf = (spec: DeviceSpec): string => `${spec.subtype}/${spec.config}`
+const wrong = (spec: DeviceSpec, field: string, reason: string): TcmuError =>
+  tcmuError('E_DEVICE_GEOMETRY', { device: spec.name, cfgstring: cfgstringOf(spec), field, reason })
 
 function checkGeometry(spec: DeviceSpec, sizeBytes: number): void {
   const { blockSize } = spec
@@ -26,7 +27,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   const { handler, log } = deps
   const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
   if (verdict !== true) {
-    throw new TcmuError('E_CONFIG_REFUSED', `device ${spec.name}: ${spec.subtype}/${spec.config}: ${verdict}`, { device: spec.name })
+    throw tcmuError('E_CONFIG_REFUSED', { device: spec.name, cfgstring: cfgstringOf(spec), reason: verdict })
   }
   if (spec.sizeBytes !== 0) checkGeometry(spec, spec.sizeBytes)
   const properties: DeviceProperties = {}
@@ -36,7 +37,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
     name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
     blockSize: spec.blockSize, log, io: deps.io,
     declare: (p) => {
-      if (runtime) throw new TcmuError('E_DECLARE_LATE', `device ${spec.name}: ${spec.subtype} called declare() after open; call it while open runs`)
+      if (runtime) throw tcmuError('E_DECLARE_LATE', { device: spec.name, cfgstring: cfgstringOf(spec) })
       Object.assign(properties, p)
     },
     resized: (bytes) => {

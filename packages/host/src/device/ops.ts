@@ -1,6 +1,6 @@
 import { SyncBailHook } from 'tapable'
 import type { Answer, BlocksHandler } from '../handler/types'
-import type { Abilities, AbilityName, BlockIo, BlockOps, Result } from '../scsi'
+import type { Abilities, AbilityName, BlockIo, BlockOps, BlockRange, Result } from '../scsi'
 import { Status } from '../scsi/status'
 
 /** Where filters tap in: each callback of a blocks handler, before it. */
@@ -28,34 +28,33 @@ function flatten<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Re
 
 /** The medium as the generic layer uses it: the handler's callbacks behind their filters. */
 export function wireOps<S>(handler: BlocksHandler<S>, state: S, hooks: OpHooks): BlockOps {
-  const { flush, unmap, writeSame, compareAndWrite, provisioning } = handler
-  hooks.read.tap({ name: handler.subtype, stage: 100 }, (io) => answer(handler.read(state, io)))
-  hooks.write.tap({ name: handler.subtype, stage: 100 }, (io) => answer(handler.write(state, io)))
+  const h = handler
+  hooks.read.tap({ name: h.subtype, stage: 100 }, (io) => answer(h.read(state, io)))
+  hooks.write.tap({ name: h.subtype, stage: 100 }, (io) => answer(h.write(state, io)))
   return {
     read: flatten(hooks.read),
     write: flatten(hooks.write),
-    ...(flush && { flush: () => answer(flush.call(handler, state)) }),
-    ...(unmap && { unmap: (range) => answer(unmap.call(handler, state, range)) }),
-    ...(writeSame && { writeSame: (io) => answer(writeSame.call(handler, state, io)) }),
-    ...(compareAndWrite && { compareAndWrite: (io) => answer(compareAndWrite.call(handler, state, io)) }),
-    ...(provisioning && { provisioning: (range) => provisioning.call(handler, state, range) }),
+    ...(h.flush && { flush: () => answer(h.flush!(state)) }),
+    ...(h.unmap && { unmap: (range) => answer(h.unmap!(state, range)) }),
+    ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(state, io)) }),
+    ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(state, io)) }),
+    ...(h.provisioning && { provisioning: (range) => h.provisioning!(state, range) }),
   }
 }
 
 /** What changes the medium, followed by a flush: what WCE=0 means for a handler that caches (SBC-3 6.5.5). */
 export function writeThrough(ops: BlockOps): BlockOps {
-  const { flush, write, writeSame, unmap, compareAndWrite } = ops
-  if (!flush) return ops
+  if (!ops.flush) return ops
   const durable = <A extends { readonly signal: AbortSignal }>(op: (arg: A) => Result) => async (arg: A): Promise<Status> => {
     const status = await op(arg)
-    return status === Status.OK ? flush(arg.signal) : status
+    return status === Status.OK ? ops.flush!(arg.signal) : status
   }
   return {
     ...ops,
-    write: durable(write),
-    ...(writeSame && { writeSame: durable(writeSame) }),
-    ...(unmap && { unmap: durable(unmap) }),
-    ...(compareAndWrite && { compareAndWrite: durable(compareAndWrite) }),
+    write: durable((io: BlockIo) => ops.write(io)),
+    ...(ops.writeSame && { writeSame: durable((io: BlockIo) => ops.writeSame!(io)) }),
+    ...(ops.unmap && { unmap: durable((range: BlockRange) => ops.unmap!(range)) }),
+    ...(ops.compareAndWrite && { compareAndWrite: durable((io: BlockIo) => ops.compareAndWrite!(io)) }),
   }
 }
 
