@@ -32,15 +32,14 @@ export function parseArguments(args) {
 
 const hasQemuModule = () => ['', ...readdirSync(qemuModule.folder)].some((f) => existsSync(join(qemuModule.folder, f, qemuModule.name)))
 
+const missingTools = () => [...missingPackages(testTools), ...(hasQemuModule() ? [] : [qemuModule.package])]
+
 async function tools() {
-  const missing = missingPackages(testTools)
-  if (!hasQemuModule()) missing.push(qemuModule.package)
+  const wanted = missingTools()
+  if (wanted.length === 0) return
+  await installPackages(wanted, 'real initiators for the tests').catch((error) => process.stdout.write(`${error.message}\n`))
+  const missing = missingTools()
   if (missing.length === 0) return
-  const installed = await installPackages(missing, 'real initiators for the tests').catch((error) => {
-    process.stdout.write(`${error.message}\n`)
-    return false
-  })
-  if (installed) return
   const how = isRoot() ? 'could not be installed here' : `not installed; as root: apt-get install ${missing.join(' ')}`
   process.stdout.write(`! ${missing.join(', ')} ${how}. Tests that need them are skipped by name.\n`)
 }

@@ -24,10 +24,13 @@ function survived(ran: ToolResult): void {
   })
 }
 
+/** jest wants one test in a file; the tool's own cannot be known without the tool. */
+const nothingToRun = (): void => test.skip('all of its tests', () => undefined)
+
 const lack = requires.command('iscsi-test-cu', 'libiscsi-bin')
 
 describeIf(lack, `libiscsi's test tool, whole`, () => {
-  if (lack) return
+  if (lack) return nothingToRun()
   const ran = runTestTool(['ALL'])
   const names = (result: string): string[] => ran.tests.filter((t) => t.result === result).map((t) => `${t.suite}.${t.name}`)
 
@@ -51,7 +54,7 @@ describeIf(lack, `libiscsi's test tool, whole`, () => {
 })
 
 describeIf(lack, `libiscsi's test tool over two paths`, () => {
-  if (lack) return
+  if (lack) return nothingToRun()
   const ran = runTestTool(['ALL.MultipathIO'], 'file', 2)
   test('runs every multipath test', () => {
     expect(ran.tests).toHaveLength(listedTests('ALL').filter((n) => n.startsWith('ALL.MultipathIO.')).length)
@@ -63,7 +66,7 @@ describeIf(lack, `libiscsi's test tool over two paths`, () => {
 
 // What a plain LUN cannot show is asked of others, so that fewer of the tool's tests stay unproven.
 describeIf(lack, `libiscsi's test tool on a write protected LUN`, () => {
-  if (lack) return
+  if (lack) return nothingToRun()
   const ran = runTestTool(['ALL.ReadOnly'], 'readOnly')
   test('does not skip', () => expect(ran.tests.map((t) => t.result)).toEqual(['passed']))
   survived(ran)
@@ -71,7 +74,7 @@ describeIf(lack, `libiscsi's test tool on a write protected LUN`, () => {
 })
 
 describeIf(lack, `libiscsi's test tool on a LUN with physical blocks of eight logical ones`, () => {
-  if (lack) return
+  if (lack) return nothingToRun()
   const ran = runTestTool(['ALL.CompareAndWrite', 'ALL.Unmap', 'ALL.WriteSame10', 'ALL.WriteSame16'], 'wide')
   test('no test wants larger physical blocks', () => {
     expect(ran.tests.length).toBeGreaterThan(20)
