@@ -89,3 +89,37 @@ describe('CHAP', () => {
     expect(host.output).not.toContain(SECRET)
   })
 })
+
+describeIf(requires.libiscsi(), 'mutual CHAP', () => {
+  const MUTUAL = 'staple-correct-horse-x'
+  let host: HostProcess
+  beforeAll(async () => {
+    writeFileSync(here.path('mutual'), MUTUAL, { mode: 0o600 })
+    host = await here.start({
+      luns: [here.fileLun('mutual-lun')],
+      args: ['--chap-user', 'joe', '--chap-secret-file', secretFile, '--chap-mutual-user', 'portal', '--chap-mutual-secret-file', here.path('mutual')],
+    })
+  })
+  const url = (secret: string): string => `${withLogin(host.url, `joe%${SECRET}`)}?target_user=portal&target_password=${secret}`
+
+  test('the target proves who it is', async () => {
+    expect((await runOk('iscsi-inq', [url(MUTUAL)])).stdout).toContain('DIRECT_ACCESS')
+  })
+  test('an initiator that expects another secret goes away', async () => {
+    expect((await run('iscsi-inq', [url('another-secret-of-it')])).code).not.toBe(0)
+  })
+})
+
+describe('the list of initiators', () => {
+  test('lets in who is on it and nobody else', async () => {
+    const config = here.path('acl.json')
+    writeFileSync(config, JSON.stringify({ acl: ['iqn.2026-11.test:friend'] }), { mode: 0o600 })
+    const host = await here.start({ luns: [here.fileLun('acl-lun')], args: ['--config', config] })
+    const friend = await Initiator.open(host.port, { name: 'iqn.2026-11.test:friend', target: host.targetName })
+    expect(await friend.nop(Buffer.from('hi'))).toEqual(Buffer.from('hi'))
+    await friend.logout()
+    const stranger = await Initiator.open(host.port, { name: 'iqn.2026-11.test:stranger', target: host.targetName }).catch((e: unknown) => e)
+    expect(stranger).toBeInstanceOf(LoginRefused)
+    expect((stranger as LoginRefused).statusClass).toBe(2)
+  })
+})

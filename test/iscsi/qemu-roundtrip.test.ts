@@ -93,3 +93,38 @@ describeIf(requires.qemu(), 'qemu-io', () => {
     expect(statSync(here.path('disk.img')).size).toBe(64 * MiB)
   })
 })
+
+describeIf(requires.qemu(), 'other LUNs', () => {
+  const here = bench()
+  test('a write protected one can be read only', async () => {
+    const first = await here.start({ luns: [here.fileLun('disk', '16M')] })
+    await qemuIo(first.url, ['write -P 0x12 0 1M', 'flush'])
+    expect(await first.end()).toBe(0)
+    const host = await here.start({ luns: [`name=disk,readonly,cfgstring=file/${here.path('disk.img')}`] })
+    await qemuIo(host.url, ['read -P 0x12 0 1M'], ['-r'])
+    const { code, text } = await run('qemu-io', ['-f', 'raw', '-c', 'write -P 0x34 0 1M', host.url])
+    expect(code).not.toBe(0)
+    expect(text).toMatch(/read.?only|write protected/i)
+    await qemuIo(host.url, ['read -P 0x12 0 1M'], ['-r'])
+  })
+
+  test('blocks of 4096 bytes', async () => {
+    const host = await here.start({ luns: [`name=big,size=16M,blocksize=4096,cfgstring=file/${here.path('big.img')}`] })
+    expect((await runOk('iscsi-readcapacity16', [host.url])).stdout).toMatch(/LOGICAL BLOCK LENGTH IN BYTES:4096\b/)
+    await qemuIo(host.url, ['write -P 0x61 0 4k', 'write -P 0x62 4k 1M', 'write -P 0x63 100 300', 'flush', 'read -P 0x63 100 300', 'read -P 0x61 400 3696', 'read -P 0x62 4k 1M'])
+  })
+
+  test('four at a time, each its own file', async () => {
+    const host = await here.start({ luns: ['a', 'b', 'c', 'd'].map((n) => here.fileLun(n, '16M')) })
+    await Promise.all([0, 1, 2, 3].map((n) => qemuIo(host.lun(n), [`write -P ${n + 1} 0 16M`, 'flush'])))
+    await Promise.all([0, 1, 2, 3].map((n) => qemuIo(host.lun(n), [`read -P ${n + 1} 0 16M`])))
+  })
+
+  test('header digests', async () => {
+    const host = await here.start({ luns: [here.fileLun('digest', '16M')] })
+    const image = `driver=raw,file.driver=iscsi,file.transport=tcp,file.portal=${host.address},file.target=${host.targetName},file.lun=0,file.header-digest=crc32c`
+    const { text } = await runOk('qemu-io', ['--image-opts', '-c', 'write -P 0x71 0 4M', '-c', 'flush', '-c', 'read -P 0x71 0 4M', image])
+    expect(text).not.toMatch(/failed|error/i)
+    expect(host.output).toMatch(/"HeaderDigest":"CRC32C"/)
+  })
+})

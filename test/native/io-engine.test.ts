@@ -167,14 +167,14 @@ describe('the rest of a file', () => {
     expect(order).toEqual(['write', 'sync'])
   })
 
-  test('punched and zeroed ranges read as zeroes, and provisioning shows the holes', async () => {
+  test('punched and zeroed ranges read as zeroes, and extents shows the holes', async () => {
     const K64 = 65536
     const file = await engine.open(fresh(), { create: true, size: 8 * K64 })
     await file.writev(filled(8 * K64, 5), 0)
-    expect(await file.provisioning(0, 8 * K64)).toEqual([{ offset: 0, length: 8 * K64, state: 'mapped' }])
+    expect(await file.extents(0, 8 * K64)).toEqual([{ offset: 0, length: 8 * K64, state: 'mapped' }])
     expect(await file.punch(2 * K64, K64)).toBe(Status.OK)
     expect(await file.zero(4 * K64, K64)).toBe(Status.OK)
-    expect(await file.provisioning(K64, 6 * K64)).toEqual([
+    expect(await file.extents(K64, 6 * K64)).toEqual([
       { offset: K64, length: K64, state: 'mapped' },
       { offset: 2 * K64, length: K64, state: 'deallocated' },
       { offset: 3 * K64, length: K64, state: 'mapped' },
@@ -192,7 +192,7 @@ describe('the rest of a file', () => {
   test('allocated ranges have storage, and the file keeps its size', async () => {
     const path = fresh()
     const file = await engine.open(path, { create: true, size: 1 << 20 })
-    expect(await file.provisioning(0, 1 << 20)).toEqual([{ offset: 0, length: 1 << 20, state: 'deallocated' }])
+    expect(await file.extents(0, 1 << 20)).toEqual([{ offset: 0, length: 1 << 20, state: 'deallocated' }])
     const before = statSync(path).blocks
     const done = await file.allocate(0, 1 << 20)
     if (done === Status.OK) expect(statSync(path).blocks - before).toBeGreaterThanOrEqual((1 << 20) / 512)

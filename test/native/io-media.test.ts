@@ -89,7 +89,7 @@ describeIf(loop.lack, 'a block device', () => {
     const beyond = filled(1024, 1)
     await file.readv(beyond, 16 * MiB - 512)
     expect(same(beyond.slice(512), 0)).toBe(true)
-    expect(await file.provisioning(0, MiB)).toEqual([{ offset: 0, length: MiB, state: 'mapped' }])
+    expect(await file.extents(0, MiB)).toEqual([{ offset: 0, length: MiB, state: 'mapped' }])
   })
 
   test('punched and zeroed ranges read as zeroes', async () => {

@@ -1,9 +1,9 @@
-import { LbaStatusDescriptor, LbaStatusHeader, type Provisioning } from '@tcmu/host/scsi'
+import { LbaStatusDescriptor, LbaStatusHeader, type Extent } from '@tcmu/host/scsi'
 import { cdb, expectGood, expectLbaOutOfRange, nullHandler, initiatorOf, testDevice } from '@tcmu/host/testing'
 import { BLOCK, BLOCKS, type Disk, disk } from './harness'
 
-type State = Provisioning['state']
-const part = (from: number, to: number, state: State): Provisioning => ({ offset: from * BLOCK, length: (to - from) * BLOCK, state })
+type State = Extent['state']
+const part = (from: number, to: number, state: State): Extent => ({ offset: from * BLOCK, length: (to - from) * BLOCK, state })
 const mapped = 0
 const deallocated = 1
 
@@ -16,7 +16,7 @@ async function runs(d: Pick<Disk, 'initiator'>, lba: number, descriptors: number
     return [r.lba, r.blocks, r.provisioning]
   })
 }
-const withParts = (parts: readonly Provisioning[]) => disk({ handler: { provisioning: () => parts } })
+const withParts = (parts: readonly Extent[]) => disk({ handler: { extents: () => parts } })
 
 test('tells the runs from the LBA on, as many as there is room for', async () => {
   const d = await withParts([part(0, 10, 'mapped'), part(10, 30, 'deallocated'), part(30, 40, 'anchored'), part(40, BLOCKS, 'deallocated')])
@@ -42,17 +42,17 @@ test('no room gives a header at most', async () => {
 
 test('a huge unit is asked about in windows, not for ever', async () => {
   const asked: number[] = []
-  const provisioning = (_s: unknown, r: { offset: number; length: number }): Provisioning[] => {
+  const extents = (_s: unknown, r: { offset: number; length: number }): Extent[] => {
     asked.push(r.length)
     return [{ ...r, state: 'deallocated' }]
   }
-  const initiator = initiatorOf(await testDevice({ ...nullHandler, provisioning }, { sizeBytes: 2 ** 50 }))
+  const initiator = initiatorOf(await testDevice({ ...nullHandler, extents }, { sizeBytes: 2 ** 50 }))
   const found = await runs({ initiator }, 0, 100)
   expect(asked.length).toBeLessThanOrEqual(64)
   expect(found).toEqual([[0, asked.reduce((a, b) => a + b, 0) / BLOCK, deallocated]])
 })
 
-test('beyond the last block is out of range; without provisioning there is no such service action', async () => {
+test('beyond the last block is out of range; without extents there is no such service action', async () => {
   const { initiator } = await withParts([])
   expectLbaOutOfRange(await initiator.send(cdb.getLbaStatus({ lba: BLOCKS }), { dataIn: 24 }))
   const none = await (await disk()).initiator.send(cdb.getLbaStatus(), { dataIn: 24 })

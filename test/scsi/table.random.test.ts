@@ -35,7 +35,7 @@ const command = fc.record({
 async function device(log: LogLines) {
   const { device } = await disk({
     sizeBytes: BLOCKS * BLOCK, log,
-    handler: { provisioning: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
+    handler: { extents: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
   })
   return device
 }

@@ -38,7 +38,7 @@ export function wireOps<S>(handler: BlocksHandler<S>, state: S, hooks: OpHooks):
     ...(h.unmap && { unmap: (range) => answer(h.unmap!(state, range)) }),
     ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(state, io)) }),
     ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(state, io)) }),
-    ...(h.provisioning && { provisioning: (range) => h.provisioning!(state, range) }),
+    ...(h.extents && { extents: (range) => h.extents!(state, range) }),
   }
 }
 
@@ -74,10 +74,10 @@ function read(handler: BlocksHandler): Abilities {
     unmap: handler.unmap ? 'native' : 'none',
     writeSame: handler.writeSame ? 'native' : 'emulate',
     compareAndWrite: handler.compareAndWrite ? 'native' : 'emulate',
-    provisioning: handler.provisioning ? 'native' : 'none',
+    extents: handler.extents ? 'native' : 'none',
   }
 }
 
 export const noAbilities: Abilities = {
-  flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', provisioning: 'none',
+  flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none',
 }

@@ -56,7 +56,7 @@ export const blocksMembers: Record<keyof BlocksHandler, Member> = {
     when: '`io.data` is what must be there, then what is to be written, `io.length` bytes each; atomic. MISCOMPARE when it differs.',
     absent: 'the host reads, compares and writes, with the range to itself',
   },
-  provisioning: { kind: 'function', later: true, form: 'provisioning(state, range)', when: 'Which parts of a range have storage behind them.', absent: 'GET LBA STATUS does not exist' },
+  extents: { kind: 'function', later: true, form: 'extents(state, range)', when: 'Which parts of a range have storage behind them.', absent: 'GET LBA STATUS does not exist' },
   fua: { kind: 'fua', form: "'native' or 'emulate'", when: "`'native'`: `write` honours `io.fua`.", absent: 'the host calls `flush` after such a write' },
 }
 

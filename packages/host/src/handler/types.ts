@@ -1,5 +1,5 @@
 import type { Segments } from '../wire'
-import type { AbilityName, BlockIo, BlockRange, CommandRow, Provisioning, Result, Status, Task } from '../scsi'
+import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Result, Status, Task } from '../scsi'
 
 type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
@@ -31,7 +31,7 @@ export interface IoFile {
   /** Reserve storage. NOT_HANDLED when the file system cannot. */
   allocate(offset: number, length: number): Result
   /** Which parts of a range have storage (SEEK_DATA and SEEK_HOLE). */
-  provisioning(offset: number, length: number): Promise<readonly Provisioning[]>
+  extents(offset: number, length: number): Promise<readonly Extent[]>
   truncate(size: number): Promise<void>
   /** Read the size anew. */
   refresh(): Promise<number>
@@ -140,7 +140,7 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   writeSame?(state: S, io: BlockIo): Answer
   /** `io.data` is what must be there, then what is to be written; atomic. Return MISCOMPARE when it differs. */
   compareAndWrite?(state: S, io: BlockIo): Answer
-  provisioning?(state: S, range: BlockRange): Maybe<readonly Provisioning[]>
+  extents?(state: S, range: BlockRange): Maybe<readonly Extent[]>
   /** `'native'`: `write` honours `io.fua`. `'emulate'` (default): the host calls `flush` after it. */
   readonly fua?: 'native' | 'emulate'
 }

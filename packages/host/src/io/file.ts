@@ -1,11 +1,11 @@
 import { constants } from 'node:os'
 import type { IoFile } from '../handler/types'
 import { IO_SYNC, IoOp } from '../platform/native'
-import type { Provisioning, Result } from '../scsi'
+import type { Extent, Result } from '../scsi'
 import { Status } from '../scsi/status'
 import { type Segments, SegmentsRevokedError } from '../wire'
 import { ioError } from './io-error'
-import { provisioning } from './provisioning'
+import { extents } from './extents'
 import type { Submissions } from './submissions'
 
 const { EBADF, EOPNOTSUPP, ENOSYS, ENODEV } = constants.errno
@@ -124,8 +124,8 @@ export class EngineFile implements IoFile {
     })
   }
 
-  provisioning(offset: number, length: number): Promise<readonly Provisioning[]> {
-    return provisioning((op, at) => this.command(op, at, 0, true), offset, length)
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return extents((op, at) => this.command(op, at, 0, true), offset, length)
   }
 
   async truncate(size: number): Promise<void> {

@@ -33,7 +33,7 @@ export interface BlockRange {
 }
 
 /** What a stretch of the medium is: mapped and readable, or without storage (reads as zeroes when `zero`). */
-export interface Provisioning {
+export interface Extent {
   readonly offset: number
   readonly length: number
   readonly state: 'mapped' | 'deallocated' | 'anchored'
@@ -47,7 +47,7 @@ export interface Abilities {
   readonly unmap: Ability
   readonly writeSame: Ability
   readonly compareAndWrite: Ability
-  readonly provisioning: Ability
+  readonly extents: Ability
 }
 export type AbilityName = keyof Abilities
 
@@ -59,7 +59,7 @@ export interface BlockOps {
   unmap?(range: BlockRange): Result
   writeSame?(io: BlockIo): Result
   compareAndWrite?(io: BlockIo): Result
-  provisioning?(range: BlockRange): readonly Provisioning[] | Promise<readonly Provisioning[]>
+  extents?(range: BlockRange): readonly Extent[] | Promise<readonly Extent[]>
 }
 
 /** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */

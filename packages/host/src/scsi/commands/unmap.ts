@@ -1,7 +1,7 @@
 import { bits, layout, skip, u16be, u32be, u64be, u8 } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { ServiceActionIn16, Unmap } from '../cdb'
-import type { BlockRange, Lun, Provisioning, Result } from '../lun'
+import type { BlockRange, Extent, Lun, Result } from '../lun'
 import { noDataOut } from '../medium'
 import { op, serviceAction } from '../opcodes'
 import { Status } from '../status'
@@ -75,7 +75,7 @@ const MOST_DESCRIPTORS = 4096
 interface Run {
   lba: number
   blocks: number
-  state: Provisioning['state']
+  state: Extent['state']
 }
 
 function append(runs: Run[], lba: number, blocks: number, state: Run['state']): void {
@@ -86,7 +86,7 @@ function append(runs: Run[], lba: number, blocks: number, state: Run['state']): 
 }
 
 /** Bytes as blocks: a block is without storage when all of it is; what the handler leaves out counts as mapped. */
-function appendWindow(lun: Lun, runs: Run[], from: number, to: number, parts: readonly Provisioning[]): void {
+function appendWindow(lun: Lun, runs: Run[], from: number, to: number, parts: readonly Extent[]): void {
   const { blockSize } = lun
   let next = from
   for (const p of parts) {
@@ -110,7 +110,7 @@ async function runGetLbaStatus(lun: Lun, task: Task, c: { lba: number; allocatio
   for (let at = lba, i = 0; at < lun.blocks && i < MOST_WINDOWS && runs.length <= wanted && !task.aborted; i++) {
     const to = Math.min(lun.blocks, at + window)
     const range = { offset: at * lun.blockSize, length: (to - at) * lun.blockSize, signal: task.signal }
-    appendWindow(lun, runs, at, to, await lun.ops.provisioning!(range))
+    appendWindow(lun, runs, at, to, await lun.ops.extents!(range))
     at = to
   }
   // The last run may go on beyond the last window; it is as long as is known. One too many was asked for.
@@ -125,7 +125,7 @@ async function runGetLbaStatus(lun: Lun, task: Task, c: { lba: number; allocatio
 
 export const getLbaStatus = command({
   op: op.SERVICE_ACTION_IN_16, sa: serviceAction.GET_LBA_STATUS, name: 'GET LBA STATUS', cdb: ServiceActionIn16, access: 'read',
-  dataDirection: 'in', needs: 'provisioning', transfer: (c) => c.allocation, extent: { lba: (c) => c.lba, blocks: () => 1 },
+  dataDirection: 'in', needs: 'extents', transfer: (c) => c.allocation, extent: { lba: (c) => c.lba, blocks: () => 1 },
   run: runGetLbaStatus,
 })
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { IoOp } from '../platform/native'
-import type { Provisioning } from '../scsi'
+import type { Extent } from '../scsi'
 
 /** More pieces than this are not told apart: what follows them counts as mapped. */
 const MAX_PIECES = 4096
@@ -13,11 +13,11 @@ export type Seek = (op: number, at: number) => Promise<number>
  * The pieces of [offset, offset+length) with and without storage, in order and without gaps. Where the file system
  * cannot tell, everything is mapped.
  */
-export async function provisioning(seek: Seek, offset: number, length: number): Promise<readonly Provisioning[]> {
+export async function extents(seek: Seek, offset: number, length: number): Promise<readonly Extent[]> {
   const end = offset + length
-  const pieces: Provisioning[] = []
+  const pieces: Extent[] = []
   let at = offset
-  const piece = (to: number, state: Provisioning['state']): void => {
+  const piece = (to: number, state: Extent['state']): void => {
     const until = Math.min(to, end)
     if (until > at) pieces.push({ offset: at, length: until - at, state })
     at = Math.max(at, until)

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import fc from 'fast-check'
 import { IoOp } from '../platform/native'
-import { provisioning, type Seek } from './provisioning'
+import { extents, type Seek } from './extents'
 
 const { ENXIO, EINVAL, EIO } = constants.errno
 const BLOCK = 10
@@ -18,7 +18,7 @@ const seekIn = (blocks: readonly boolean[]): Seek => async (op, at) => {
 
 test('pieces cover the range without gaps, and each byte has the state of its block', async () => {
   await fc.assert(fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 20 }), fc.nat(220), fc.nat(220), async (blocks, offset, length) => {
-    const pieces = await provisioning(seekIn(blocks), offset, length)
+    const pieces = await extents(seekIn(blocks), offset, length)
     let at = offset
     for (const p of pieces) {
       expect(p.offset).toBe(at)
@@ -32,12 +32,12 @@ test('pieces cover the range without gaps, and each byte has the state of its bl
 })
 
 test.each([EINVAL, EIO])('where the file system cannot tell (errno %d), all is mapped', async (errno) => {
-  expect(await provisioning(async () => -errno, 5, 100)).toEqual([{ offset: 5, length: 100, state: 'mapped' }])
+  expect(await extents(async () => -errno, 5, 100)).toEqual([{ offset: 5, length: 100, state: 'mapped' }])
 })
 
 test('a file of nothing but holes ends after a bounded number of pieces', async () => {
   const alternate: Seek = async (op, at) => (Math.floor(at) % 2 === (op === IoOp.SEEK_DATA ? 1 : 0) ? at : at + 1)
-  const pieces = await provisioning(alternate, 0, 2 ** 40)
+  const pieces = await extents(alternate, 0, 2 ** 40)
   expect(pieces.length).toBeLessThan(5000)
   expect(pieces.reduce((n, p) => n + p.length, 0)).toBe(2 ** 40)
 })
@@ -45,5 +45,5 @@ test('a file of nothing but holes ends after a bounded number of pieces', async 
 test('data that vanishes between two questions does not hang', async () => {
   let calls = 0
   const fickle: Seek = async (op, at) => (calls++ < 10 ? at : op === IoOp.SEEK_DATA ? -ENXIO : at)
-  expect(await provisioning(fickle, 0, 50)).toEqual([{ offset: 0, length: 50, state: 'deallocated' }])
+  expect(await extents(fickle, 0, 50)).toEqual([{ offset: 0, length: 50, state: 'deallocated' }])
 })
