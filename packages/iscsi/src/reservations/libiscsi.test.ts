@@ -1,6 +1,6 @@
 /** What the reservation families of libiscsi's test tool ask of a target, told here in terms of one logical unit. */
 import { BasicList, Capabilities, InHeader, ReservationDescriptor } from './layouts'
-import { basicList, CHECK_CONDITION, cdbs, FakeLun, FakeNexus, type FakeTask, GOOD, inquire, out, outCdb, RESERVATION_CONFLICT, sa } from './fake-lun'
+import { basicList, CHECK_CONDITION, cdbs, FakeLun, FakeNexus, type FakeTask, GOOD, inquire, out, outCdb, RESERVATION_CONFLICT, sa } from '../testing/fake-lun'
 import { keyBytes, keyOf } from './reports'
 import { isAllRegistrants, type Key, NO_KEY, ReservationType as T } from './types'
 import { Status } from '@tcmu/host/scsi'

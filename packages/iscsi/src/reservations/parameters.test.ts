@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { isStatus, sam, Status, statusRow } from '@tcmu/host/scsi'
-import { basicList, FakeLun, FakeNexus, FakeTask, moveList, outCdb, sa } from './fake-lun'
+import { basicList, FakeLun, FakeNexus, FakeTask, moveList, outCdb, sa } from '../testing/fake-lun'
 import { OutCdb } from './layouts'
 import { MOST_PARAMETERS, parseOut, type Ports } from './parameters'
 import type { OutAction, OutRequest } from './types'

@@ -6,7 +6,7 @@ import { defineHandler } from '@tcmu/host/handler'
 import { type LogicalUnit, sam, Status } from '@tcmu/host/scsi'
 import { type Bench, disk, Portals } from '../testing/bench'
 import type { Initiator, Outcome } from '../testing/initiator'
-import { basicList, cdbs, outCdb, type OutParameters, sa } from './fake-lun'
+import { basicList, cdbs, outCdb, type OutParameters, sa } from '../testing/fake-lun'
 import { InCdb, InHeader } from './layouts'
 import { ReservationType as T } from './types'
 

@@ -1,11 +1,11 @@
 import {
   command, type CommandRow, CommandTable, layout, type LogicalUnit, type LunExtension, type Nexus, sam, Segments, skip, Status, statusRow, Task, u8,
 } from '@tcmu/host/scsi'
-import { BasicList, InCdb, MoveList, OutCdb, TransportIdList } from './layouts'
-import { createReservations, type ReservationOptions, type Reservations } from './reservations'
-import { keyBytes } from './reports'
-import { encodeTransportId } from './transport-id'
-import { type Identity, type Key, NO_KEY } from './types'
+import { BasicList, InCdb, MoveList, OutCdb, TransportIdList } from '../reservations/layouts'
+import { createReservations, type ReservationOptions, type Reservations } from '../reservations/reservations'
+import { keyBytes } from '../reservations/reports'
+import { encodeTransportId } from '../reservations/transport-id'
+import { type Identity, type Key, NO_KEY } from '../reservations/types'
 
 /** For tests: a nexus that is a name, an ISID and a port. */
 export class FakeNexus implements Nexus {
