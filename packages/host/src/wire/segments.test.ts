@@ -62,3 +62,17 @@ test('a revoked piece of data throws on every use, its slices too', () => {
   }
   expect(s.revoked && slice.revoked).toBe(true)
 })
+
+test('a slice of an earlier command stays dead when its memory serves the next one', () => {
+  const s = new Segments().start(DataArea.allocate(8))
+  s.add(0, 8)
+  const old = s.slice(0, 4)
+  const older = old.slice(0, 2)
+  s.revoke()
+  s.start(s.area)
+  s.add(0, 8)
+  expect([s.revoked, old.revoked, older.revoked]).toEqual([false, true, true])
+  expect(() => old.set(new Uint8Array(4))).toThrow(SegmentsRevokedError)
+  expect(() => older.views()).toThrow(SegmentsRevokedError)
+  expect(s.slice(4).compare(new Uint8Array(4))).toBe(-1)
+})

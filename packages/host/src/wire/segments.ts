@@ -38,6 +38,9 @@ export class Segments {
   pins = 0
   private live = true
   private root: Segments = this
+  /** Counts the commands this object has served; a slice remembers the one it was cut from. */
+  private generation = 0
+  private born = 0
 
   static of(bytes: Uint8Array): Segments {
     const s = new Segments().start(new DataArea(bytes))
@@ -56,6 +59,7 @@ export class Segments {
     this.length = 0
     this.live = true
     this.root = this
+    this.born = ++this.generation
     return this
   }
 
@@ -85,8 +89,9 @@ export class Segments {
     this.live = false
   }
 
+  /** The command is over; for a slice also when its memory serves another command by now. */
   get revoked(): boolean {
-    return !this.root.live
+    return !this.root.live || this.root.generation !== this.born
   }
 
   /** The object whose `pins` count for this memory: itself, or what it was sliced from. */
@@ -96,7 +101,7 @@ export class Segments {
 
   /** Call `fn(at, start, end)` for each contiguous piece of [from, from+length); `at` counts from `from`. */
   private pieces(from: number, length: number, fn: (at: number, start: number, end: number) => void): void {
-    if (!this.root.live) throw new SegmentsRevokedError()
+    if (this.revoked) throw new SegmentsRevokedError()
     let skip = from
     let at = 0
     for (let i = 0; i < this.count && at < length; i++) {
@@ -159,6 +164,7 @@ export class Segments {
     const s = new Segments().start(this.area)
     this.pieces(from, length, (_pos, start, end) => s.add(start, end - start))
     s.root = this.root
+    s.born = this.born
     return s
   }
 
