@@ -125,7 +125,7 @@ describe('refusals', () => {
     await expect(testDevice(handler, { config: path, io: engine })).rejects.toThrow(/^E_FILE_LOCKED/)
   })
   test('no size and no file, or an empty one', async () => {
-    await expect(serve(fresh(), { sizeBytes: 0 })).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(serve(fresh(), { sizeBytes: 0 })).rejects.toMatchObject({ code: 'E_FILE_MISSING', message: expect.stringMatching(/is not there, and no size is given for test/) as string })
     await expect(serve(file(0), { sizeBytes: 0 })).rejects.toMatchObject({ code: 'E_FILE_SIZE' })
     await serve(file(3 * MiB), { sizeBytes: 0 })
     expect(device!.blocks).toBe((3 * MiB) / BLOCK)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { DeviceInfo, DeviceProperties, IoFile, OpenFile } from '@tcmu/host/handler'
 import handler from '.'
-import { sizeError } from './size'
+import { mayMake, missingError, sizeError } from './size'
 
 test('cfgstring file//var/lib/img', () => {
   expect(handler.checkConfig!('/var/lib/img', undefined)).toBe(true)
@@ -92,4 +92,11 @@ test('any other refusal is the refusal; a file of the wrong size is closed again
   let closed = 0
   await expect(open({ size: 5, close: async () => void closed++ })).rejects.toMatchObject({ code: 'E_FILE_SIZE' })
   expect(closed).toBe(1)
+})
+
+test('a missing device is not made as a file', () => {
+  expect(['/srv/a', '/dev/shm/a', '/devices/a'].map(mayMake)).toEqual([true, true, true])
+  expect(['/dev/sdz', '/dev/vg0/a', '//dev//sdz'].map(mayMake)).toEqual([false, false, false])
+  expect(missingError('/dev/sdz', 'disk0').message).toMatch(/^E_FILE_MISSING: \/dev\/sdz is not there, and devices are not made/)
+  expect(missingError('/srv/a', 'disk0').message).toMatch(/give the LUN a size/)
 })

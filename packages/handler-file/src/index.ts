@@ -1,5 +1,5 @@
 import { type DeviceInfo, defineHandler, type IoFile, Status } from '@tcmu/host/handler'
-import { sizeError } from './size'
+import { mayMake, missingError, sizeError } from './size'
 
 /** Opening for writing failed with one of these: the file can still be served for reading. */
 const writeRefused: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS'])
@@ -8,9 +8,11 @@ const MAX_PHYSICAL_BLOCK = 4096
 
 async function openFile(dev: DeviceInfo): Promise<IoFile> {
   try {
-    return await dev.io.open(dev.config, { create: dev.sizeBytes > 0, size: dev.sizeBytes })
+    return await dev.io.open(dev.config, { create: dev.sizeBytes > 0 && mayMake(dev.config), size: dev.sizeBytes })
   } catch (error) {
-    if (!writeRefused.has((error as NodeJS.ErrnoException).code)) throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw missingError(dev.config, dev.name)
+    if (!writeRefused.has(code)) throw error
     const file = await dev.io.open(dev.config, { readOnly: true }).catch(() => { throw error })
     dev.log.warn(`${dev.config} cannot be written (${(error as Error).message}): ${dev.name} is read-only`)
     return file

@@ -18,3 +18,12 @@ export function sizeError(file: Pick<IoFile, 'path' | 'size' | 'blockDevice'>, s
   if (file.size < sizeBytes) return refuse(`give the LUN size=${file.size}, or make the file larger: truncate -s ${sizeBytes} '${file.path}'`)
   return refuse(`give the LUN size=${file.size}; a file is never cut off`)
 }
+
+/** Below /dev a missing name is a missing device: a file in its place would look like one, and be gone after a restart. */
+export const mayMake = (path: string): boolean => !/^\/+dev\/+(?!shm\/)/.test(path)
+
+/** Nothing is at `path`, and it is not to be made. */
+export const missingError = (path: string, device: string): TcmuError =>
+  new TcmuError('E_FILE_MISSING', mayMake(path)
+    ? `${path} is not there, and no size is given for ${device}; give the LUN a size to have the file made, or correct the path`
+    : `${path} is not there, and devices are not made; correct the path, or bring the device up`, { path })

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
+import { COMMAND_LINE } from './cli/options'
 import { program } from './cli/program'
 import { oneLine, reasonOf } from './errors'
 
@@ -10,13 +11,16 @@ const usage: ReadonlySet<string> = new Set([
   'E_SIZE', 'E_CFGSTRING', 'E_LUN_TEXT', 'E_PORTAL_ADDRESS', 'E_PORTAL_OPEN', 'E_TARGET_NAME', 'E_CHAP', 'E_NO_LUNS',
 ])
 
+/** A flag whose value does not do, told as a setting of the command line. */
+const isFlag = (e: unknown): boolean => (e as { facts?: { file?: unknown } } | undefined)?.facts?.file === COMMAND_LINE
+
 /** The exit code of an error, which is told on stderr unless commander did. */
 function codeOf(e: unknown): number {
   if (e instanceof CommanderError) return e.exitCode === 0 ? 0 : USAGE
   const { code, message } = (e ?? {}) as { code?: unknown; message?: unknown }
   const typed = typeof code === 'string' && code.startsWith('E_') && typeof message === 'string'
   process.stderr.write(`tcmu-host: ${oneLine(typed ? message : reasonOf(e))}\n`)
-  if (typed) return usage.has(code) ? USAGE : FAILURE
+  if (typed) return usage.has(code) || isFlag(e) ? USAGE : FAILURE
   if (e instanceof Error) process.stderr.write(`${e.stack}\nThis is a bug of tcmu-host; please report it.\n`)
   return FAILURE
 }

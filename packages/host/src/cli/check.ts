@@ -1,7 +1,7 @@
 import { parseCfgstring, parseSize } from '../control'
 import { quote, reasonOf, tcmuError } from '../errors'
 import { createHost } from '../host'
-import { type HandlerFlags, handlerOptions, type Surroundings } from './options'
+import { COMMAND_LINE, type HandlerFlags, handlerOptions, type Surroundings } from './options'
 
 export interface CheckFlags extends HandlerFlags {
   readonly size?: string
@@ -14,7 +14,7 @@ function optionsOf(text: string | undefined): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (e) {
-    throw tcmuError('E_CONFIG', { file: 'command line', key: '--options', wanted: `JSON (${reasonOf(e)})`, found: quote(text) })
+    throw tcmuError('E_CONFIG', { file: COMMAND_LINE, key: '--options', wanted: `JSON (${reasonOf(e)})`, found: quote(text) })
   }
 }
 

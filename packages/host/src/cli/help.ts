@@ -1,10 +1,10 @@
 /** Help that goes below the options of a command. */
 export const lunHelp = `
 A logical unit is text of the form
-  name=NAME[,size=SIZE][,blocksize=512|4096][,readonly][,serial=TEXT],cfgstring=SUBTYPE/REST
+  name=NAME[,size=SIZE][,blocksize=BYTES][,readonly][,serial=TEXT],cfgstring=SUBTYPE/REST
 SUBTYPE names the handler and REST is its business (\`tcmu-host handlers\` says what each wants). cfgstring comes last and
 takes the rest of the text, commas included. Sizes are 512, 64M, 1G, 2TiB: powers of 1024. LUN numbers count from 0 in the
-order of the flags. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
+order of the flags. A block is a power of two from 512 (default) to 65536 bytes. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
 SIGINT or SIGTERM: commands under way get ten seconds to end. A second signal ends at once.
 `
 
@@ -12,7 +12,7 @@ export const handlerHelp = `
 Looks at the handlers that came with the host, at the handler root, and at the handlerPaths of the configuration. Reads
 package.json files only; no code of a handler runs. A handler is a package with the keyword "tcmu-handler" and a field
 "tcmuHandler". To install one:
-  npm install --prefix /var/lib/tcmu/handlers PACKAGE
+  npm install --prefix /var/lib/tcmu/handlers --ignore-scripts --legacy-peer-deps PACKAGE
 
 Examples:
   tcmu-host handlers

@@ -2,10 +2,13 @@ import { join } from 'node:path'
 import {
   type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
-import { tcmuError } from '../errors'
+import { quote, tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { importModule, withSdk } from '../plugins'
 import { createLog, levelNumber, type Logger } from '../log'
+
+/** What stands for a file in errors about flags. */
+export const COMMAND_LINE = 'command line'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -44,7 +47,7 @@ export function defaultHandlerRoot({ env, uid }: Surroundings): string {
 
 function logOf(config: Config, level: string | undefined): Logger {
   if (level !== undefined && levelNumber(level) === undefined) {
-    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: level })
+    throw tcmuError('E_CONFIG', { file: COMMAND_LINE, key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: quote(level) })
   }
   return createLog({ level: level ?? config.logLevel })
 }

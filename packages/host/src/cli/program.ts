@@ -10,9 +10,9 @@ const collect = (value: string, before: readonly string[]): readonly string[] =>
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const looksAtHandlers = (c: Command): Command => c
-  .option('--handler-root <folder>', 'folder with the node_modules of installed handlers')
+  .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
   .option('--config <file>', 'configuration file, JSON or YAML (default: host.json or host.yaml in /etc/tcmu, then in ~/.config/tcmu)')
-  .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd')
+  .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
 
 /** A command line, and what it comes to: `exit` is called with the code of the command that ran. */
 export function program(at: Surroundings, exit: (code: number) => void): Command {
@@ -28,7 +28,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
   looksAtHandlers(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))
     .addOption(new Option('--frontend <name>', 'who asks the devices: initiators over TCP (iscsi), or whatever works here (auto)').choices(['auto', 'iscsi']).default('auto'))
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
-    .option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on', collect, [])
+    .addOption(new Option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on').argParser(collect).default([], 'the luns of the configuration file'))
     .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')
     .option('--chap-user <name>', 'user that initiators must prove to be')
     .option('--chap-secret-file <file>', 'file with the secret of that user (mode 600)')

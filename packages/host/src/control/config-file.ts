@@ -52,6 +52,12 @@ function fits(document: unknown): boolean {
   return walk(document, 0)
 }
 
+/** What a parser says, without the file's name and the pieces of text that it draws. */
+function parserReason(e: unknown): string {
+  const lines = (e instanceof Error ? e.message : String(e)).split('\n').filter((l) => l.trim() !== '' && !/^>?\s*\d*\s*\|/.test(l))
+  return reasonOf(lines.join(' ').replace(/^(JSON|YAML) Error in .*?: */, 'not $1: '))
+}
+
 function readDocument(file: string): unknown {
   const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_CONFIG_FILE', { file, reason }, { cause })
   const parse = parsers[extname(file)]
@@ -62,7 +68,7 @@ function readDocument(file: string): unknown {
   try {
     document = parse(file, read.text) ?? {}
   } catch (e) {
-    throw wrong(reasonOf(e).replace(`JSON Error in ${file}:`, 'not JSON').replace(`YAML Error in ${file}:`, 'not YAML'), e)
+    throw wrong(parserReason(e), e)
   }
   if (!fits(document)) throw wrong(`it holds more than ${MAX_VALUES} values`)
   return document

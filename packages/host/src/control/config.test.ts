@@ -167,3 +167,10 @@ describe('CHAP', () => {
     expect(errorOf(() => read({ user: 'joe', secretFile: path })).message).not.toMatch(/tell this|or this/)
   })
 })
+
+test.each([
+  ['bad.json', '{"a":1,}', /bad\.json: not JSON: Expected double-quoted property name in JSON at position 7/],
+  ['bad.yaml', 'a: [', /bad\.yaml: not YAML: unexpected end of the stream/],
+])('%s that does not parse is told in one line, with the place', (name, text, expected) => {
+  expect(() => loadConfig(file(name, text), {})).toThrow(expected)
+})

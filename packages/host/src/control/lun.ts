@@ -35,7 +35,7 @@ function fields(text: string, wrong: (reason: string) => Error): Map<string, str
     const piece: string = comma < 0 ? rest : rest.slice(0, comma)
     const equals = piece.indexOf('=')
     const key = equals < 0 ? piece : piece.slice(0, equals)
-    if (!known.has(key)) throw wrong(`${quote(key)} is none of ${[...known].join(', ')}`)
+    if (!known.has(key)) throw wrong(key === '' ? 'a part of it is empty' : `${quote(key)} is none of ${[...known].join(', ')}`)
     if (found.has(key)) throw wrong(`${key} is there twice`)
     found.set(key, equals < 0 ? '' : piece.slice(equals + 1))
     rest = comma < 0 ? undefined : rest.slice(comma + 1)

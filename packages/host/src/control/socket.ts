@@ -89,10 +89,10 @@ export class ControlSocket {
   /** Bind; what a host that died left there is removed. Rejects with E_SOCKET. */
   async listen(): Promise<void> {
     const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_SOCKET', { path: this.path, reason }, { cause })
-    if (Buffer.byteLength(this.path) > MAX_PATH) throw wrong(`the path is longer than ${MAX_PATH} bytes`)
+    if (Buffer.byteLength(this.path) > MAX_PATH) throw wrong(`the path is longer than ${MAX_PATH} bytes; choose a shorter one with --socket`)
     const there = lstatSync(this.path, { throwIfNoEntry: false })
-    if (there && !there.isSocket()) throw wrong('something that is no socket is there')
-    if (there && (await connects(this.path))) throw wrong('another host answers there')
+    if (there && !there.isSocket()) throw wrong('something that is no socket is there; remove it, or choose another path with --socket')
+    if (there && (await connects(this.path))) throw wrong('another host answers there; stop it, or choose another path with --socket')
     try {
       if (there) unlinkSync(this.path)
       await this.bind()

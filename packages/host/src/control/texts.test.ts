@@ -70,8 +70,8 @@ describe('--lun', () => {
   ])('%s', (text, more) => expect(parseLun(text)).toEqual({ ...base, ...more }))
 
   test.each([
-    ['', /"" is none of name/], ['name=a', /no cfgstring=/], ['cfgstring=file//x', /no name=/], ['name=a,name=b,cfgstring=file/x', /name is there twice/],
-    ['name=a,sise=1,cfgstring=file/x', /"sise" is none of name, size/], ['name=a,,cfgstring=file/x', /"" is none of/], ['name=-a,cfgstring=file/x', /name "-a"/],
+    ['', /a part of it is empty/], ['name=a', /no cfgstring=/], ['cfgstring=file//x', /no name=/], ['name=a,name=b,cfgstring=file/x', /name is there twice/],
+    ['name=a,sise=1,cfgstring=file/x', /"sise" is none of name, size/], ['name=a,,cfgstring=file/x', /a part of it is empty/], ['name=-a,cfgstring=file/x', /name "-a"/],
     ['name=a b,cfgstring=file/x', /name "a b"/], ['name=a,size=1KB,cfgstring=file/x', /"1KB" is not a size: KB, MB/], ['name=a,size=,cfgstring=file/x', /"" is not a size/],
     ['name=a,blocksize=1000,cfgstring=file/x', /power of two/], ['name=a,blocksize=131072,cfgstring=file/x', /power of two/],
     ['name=a,readonly=maybe,cfgstring=file/x', /yes or no/], ['name=a,readonly=constructor,cfgstring=file/x', /yes or no/], ['name=a,serial=a b,cfgstring=file/x', /serial/], ['name=a,cfgstring=file', /has no slash/],
