@@ -44,13 +44,13 @@ export class BufferShare {
   give(buffer: PooledBuffer): void {
     this.held -= buffer.capacity
     this.pool.give(buffer)
-    if (this.waiting.length > 0 && !this.asking) this.next()
+    this.next()
   }
 
   /** Let the pool serve the first that waits; one at a time, so that order is kept. */
   private next(): void {
     const first = this.waiting[0]
-    if (!first || this.full || this.closed) return
+    if (!first || this.asking || this.full || this.closed) return
     this.asking = true
     this.pool.wait(first.size, (buffer) => {
       this.asking = false
@@ -59,7 +59,7 @@ export class BufferShare {
       this.held += buffer.capacity
       const taken = first.grant(buffer)
       if (!taken) this.held -= buffer.capacity
-      if (this.waiting.length > 0) this.next()
+      this.next()
       return taken
     })
   }

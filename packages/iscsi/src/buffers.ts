@@ -90,15 +90,18 @@ export class BufferPool {
   private serve(): void {
     if (this.serving) return
     this.serving = true
-    while (this.waiting.length) {
-      const buffer = this.find(this.waiting[0]!.size, 0)
-      if (!buffer) break
-      const waiter = this.waiting.shift()!
-      if (!waiter.grant(buffer)) {
-        this.inUse -= buffer.capacity
-        ;(this.free[classOf(buffer.capacity)] ??= []).push(buffer)
+    try {
+      while (this.waiting.length) {
+        const buffer = this.find(this.waiting[0]!.size, 0)
+        if (!buffer) break
+        const waiter = this.waiting.shift()!
+        if (!waiter.grant(buffer)) {
+          this.inUse -= buffer.capacity
+          ;(this.free[classOf(buffer.capacity)] ??= []).push(buffer)
+        }
       }
+    } finally {
+      this.serving = false
     }
-    this.serving = false
   }
 }
