@@ -42,6 +42,8 @@ export class Session implements TaskOwner {
   readonly target: Target
   /** The portal is closing: what comes now is left for the initiator to send again elsewhere or later. */
   draining = false
+  /** Task management functions under way. */
+  managing = 0
   private readonly order: CommandOrder
   private readonly command: CommandHeader
   private readonly dataOut: ReturnType<typeof DataOut.view>
@@ -49,6 +51,8 @@ export class Session implements TaskOwner {
   private readonly orphans = new Set<number>()
   /** The command whose PDU is coming in; undefined while one is being ignored. */
   private incoming: IscsiTask | undefined
+  /** CmdSN of the command whose PDU is coming in: its turn passes even when it was aborted meanwhile. */
+  private arriving: number | undefined
   private immediate = 0
   private nextTag = 0
   private ending: Promise<void> | undefined
@@ -73,7 +77,7 @@ export class Session implements TaskOwner {
   commandHeader(): void {
     const h = this.command
     const immediate = h.immediate === 1
-    this.incoming = undefined
+    this.incoming = this.arriving = undefined
     if (this.draining || (!immediate && !this.order.takes(h.cmdSn))) return
     if (immediate && this.immediate >= MOST_IMMEDIATE) throw new ProtocolError(`more than ${MOST_IMMEDIATE} immediate commands`, RejectReason.TOO_MANY_IMMEDIATE)
     if (h.itt === NO_TAG || this.tasks.has(h.itt)) throw new ProtocolError(`initiator task tag ${h.itt} is in use`, RejectReason.TASK_IN_PROGRESS)
@@ -81,7 +85,7 @@ export class Session implements TaskOwner {
     this.fill(task, h)
     this.tasks.set(task.itt, task)
     if (immediate) this.immediate++
-    else this.window.enter()
+    else this.arriving = task.cmdSn
     this.incoming = task
     if (h.dataLength > 0) this.immediateData(task, h.dataLength)
   }
@@ -140,20 +144,28 @@ export class Session implements TaskOwner {
   }
 
   commandDone(): void {
-    const task = this.incoming
-    if (!task) return
-    this.incoming = undefined
-    if (task.immediate) this.proceed(task)
-    else if (this.order.isNext(task.cmdSn)) {
+    const { incoming: task, arriving } = this
+    this.incoming = this.arriving = undefined
+    if (arriving === undefined) {
+      if (task) this.proceed(task)
+    } else if (this.order.isNext(arriving)) {
       this.window.advance()
-      this.proceed(task)
+      if (task) this.turn(task)
       this.order.catchUp()
-    } else {
-      const { generation } = task
-      this.order.hold(task.cmdSn, () => {
-        if (task.generation === generation && task.phase === Phase.COLLECTING) this.proceed(task)
-      })
-    }
+    } else this.holdBack(arriving, task)
+  }
+
+  private holdBack(cmdSn: number, task: IscsiTask | undefined): void {
+    const generation = task?.generation
+    this.order.hold(cmdSn, () => {
+      if (task && task.generation === generation && task.phase === Phase.COLLECTING) this.turn(task)
+    })
+  }
+
+  private turn(task: IscsiTask): void {
+    task.counted = true
+    this.window.enter()
+    this.proceed(task)
   }
 
   // ---- Data
@@ -165,7 +177,7 @@ export class Session implements TaskOwner {
     if (task?.phase === Phase.COLLECTING) {
       dataOutHeader(this.channel, task, h)
       this.incoming = task
-    } else if (!this.orphans.has(h.itt)) {
+    } else if (!this.orphans.has(h.itt) && !this.draining) {
       throw new ProtocolError(`Data-Out for initiator task tag ${h.itt}, which wants none`, RejectReason.PROTOCOL)
     }
   }
@@ -247,7 +259,7 @@ export class Session implements TaskOwner {
   private forget(task: IscsiTask): void {
     this.tasks.delete(task.itt)
     if (task.immediate) this.immediate--
-    else this.window.leave()
+    else if (task.counted) this.window.leave()
   }
 
   private recycle(task: IscsiTask): void {
@@ -259,7 +271,14 @@ export class Session implements TaskOwner {
     this.free.push(task)
   }
 
-  /** End a command that no logical unit has seen yet. With `status` the initiator is told. */
+  /** Those of `tasks` that no logical unit has seen; from here on the memory that others give back starts none of them. */
+  private retire(tasks: readonly IscsiTask[]): IscsiTask[] {
+    const early = tasks.filter((task) => task.phase !== Phase.EXECUTING)
+    for (const task of early) task.phase = Phase.ENDING
+    return early
+  }
+
+  /** End a command that `retire` gave. With `status` the initiator is told. */
   private drop(task: IscsiTask, status?: number): void {
     if (task.unsolicited || task.r2tCount > 0) this.orphan(task.itt)
     if (this.incoming === task) {
@@ -284,12 +303,11 @@ export class Session implements TaskOwner {
     const picked = [...this.tasks.values()].filter(which)
     const byUnit = new Map<LogicalUnit, Set<unknown>>()
     for (const task of picked) {
-      if (task.phase !== Phase.EXECUTING) this.drop(task, told ? sam.TASK_ABORTED : undefined)
-      else if (task.lu) {
-        task.silent ||= !told
-        byUnit.set(task.lu, (byUnit.get(task.lu) ?? new Set()).add(task))
-      }
+      if (task.phase !== Phase.EXECUTING || !task.lu) continue
+      task.silent ||= !told
+      byUnit.set(task.lu, (byUnit.get(task.lu) ?? new Set()).add(task))
     }
+    for (const task of this.retire(picked)) this.drop(task, told ? sam.TASK_ABORTED : undefined)
     await Promise.all([...byUnit].map(([lu, tasks]) => lu.abort((task) => tasks.has(task))))
     return picked.length
   }
@@ -312,8 +330,8 @@ export class Session implements TaskOwner {
   private async tearDown(): Promise<void> {
     await Promise.resolve() // `ending` is set before anything completes
     this.order.clear()
-    for (const task of [...this.tasks.values()]) if (task.phase !== Phase.EXECUTING) this.drop(task)
     this.buffers.close()
+    for (const task of this.retire([...this.tasks.values()])) this.drop(task)
     await this.target.part(this)
   }
 }

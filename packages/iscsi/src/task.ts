@@ -6,7 +6,7 @@ import { NO_TAG } from './pdu'
 export const MAX_OUTSTANDING_R2T = 8
 
 /** How far a command has come. */
-export const Phase = { FREE: 0, COLLECTING: 1, WAITING: 2, EXECUTING: 3 } as const
+export const Phase = { FREE: 0, COLLECTING: 1, WAITING: 2, EXECUTING: 3, ENDING: 4 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
 /** Who takes a task back when its command is done. */
@@ -22,6 +22,8 @@ export class IscsiTask extends Task {
   itt = NO_TAG
   cmdSn = 0
   immediate = false
+  /** Its turn has come: it counts against the window. */
+  counted = false
   lunHigh = 0
   lunLow = 0
   lu: LogicalUnit | undefined = undefined
@@ -67,7 +69,7 @@ export class IscsiTask extends Task {
     super.begin()
     this.generation++
     this.wanted = this.received = this.unsolicitedBytes = 0
-    this.unsolicited = this.refused = this.immediate = this.bidirectional = this.silent = this.broken = false
+    this.unsolicited = this.refused = this.immediate = this.bidirectional = this.silent = this.broken = this.counted = false
     this.dataSn = this.solicited = this.r2tSn = this.r2tCount = 0
     this.lu = undefined
   }
