@@ -28,6 +28,8 @@ export interface LunObserver {
 export class Target {
   readonly luns = new Map<number, LogicalUnit>()
   readonly sessions = new Set<Session>()
+  /** Sessions that are over, with commands that have not ended yet. */
+  private readonly parting = new Set<Session>()
   private readonly numbers = (): Iterable<number> => this.luns.keys()
   private readonly absent: Responder = absentLun(this.numbers)
   private readonly wellKnown: Responder = wellKnownLun(this.numbers)
@@ -77,9 +79,12 @@ export class Target {
     return this.luns.get(lunNumber(high, low))
   }
 
-  /** The session of the same initiator port, which a new login ends (RFC 7143 6.3.5 session reinstatement). */
+  /**
+   * The session of the same initiator port, which a new login ends (RFC 7143 6.3.5 session reinstatement), or whose last
+   * commands it has to wait for: a write of the old session must not come down on one of the new.
+   */
   sessionOf(nexusName: string): Session | undefined {
-    for (const session of this.sessions) if (session.nexus.name === nexusName) return session
+    for (const some of [this.sessions, this.parting]) for (const session of some) if (session.nexus.name === nexusName) return session
     return undefined
   }
 
@@ -101,7 +106,12 @@ export class Target {
   /** The nexus is lost: its commands end without an answer. */
   async part(session: Session): Promise<void> {
     this.sessions.delete(session)
-    await Promise.all([...this.luns.values()].map((lu) => this.leave(session, lu)))
+    this.parting.add(session)
+    try {
+      await Promise.all([...this.luns.values()].map((lu) => this.leave(session, lu)))
+    } finally {
+      this.parting.delete(session)
+    }
   }
 
   private async leave(session: Session, lu: LogicalUnit): Promise<void> {
