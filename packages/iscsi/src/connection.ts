@@ -39,6 +39,8 @@ const none = Buffer.alloc(0)
 /** After a connection was told to end, how long its peer has to read what is left. */
 const LINGER_SECONDS = 2
 const PING_TAG = 0
+/** Data of one request that came ahead of its turn; there can be a window full of them. */
+const MOST_HELD = 8192
 
 /** One TCP connection, from its first byte to its last. Whatever goes wrong on it ends it and nothing else. */
 export class Connection implements PduReceiver {
@@ -58,6 +60,8 @@ export class Connection implements PduReceiver {
   private heard: number
   private pinged = -1
   private readonly since: number
+  /** Bytes that waited for the peer at the last sweep. */
+  private waiting = 0
   private lingering = -1
   private readonly bhs
 
@@ -80,7 +84,7 @@ export class Connection implements PduReceiver {
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.receive(chunk))
     socket.on('error', (e) => this.log.debug(`${this.peer}: ${e.message}`))
-    socket.on('end', () => this.release())
+    socket.on('end', () => this.finish('the peer has ended it'))
     socket.on('close', () => this.release())
   }
 
@@ -122,6 +126,8 @@ export class Connection implements PduReceiver {
   }
 
   ordered(cmdSn: number, immediate: boolean, action: () => void): void {
+    const early = !immediate && this.order.takes(cmdSn) && !this.order.isNext(cmdSn)
+    if (early && this.data.length > MOST_HELD) throw new ProtocolError(`a request with ${this.data.length} bytes came ahead of its turn`, RejectReason.OUT_OF_RESOURCES)
     this.order.run(cmdSn, immediate, action)
   }
 
@@ -141,6 +147,9 @@ export class Connection implements PduReceiver {
   get loggedIn(): boolean {
     return this.full
   }
+  get loggingIn(): boolean {
+    return !this.full && !this.closed
+  }
 
   private directory(): Parameters<typeof answerText>[1] {
     const { policy } = this.host
@@ -154,6 +163,7 @@ export class Connection implements PduReceiver {
   /** Called every second: whoever keeps us waiting too long is let go. */
   sweep(now: number): void {
     const { loginSeconds, pingSeconds, pongSeconds, dataSeconds } = this.host.limits
+    if (this.reads()) this.heard = now
     if (this.lingering >= 0) {
       if (now - this.lingering >= LINGER_SECONDS) this.socket.destroy()
     } else if (!this.full) {
@@ -164,6 +174,17 @@ export class Connection implements PduReceiver {
       if (now - this.pinged >= pongSeconds) this.fail(new ProtocolError(`no answer to a ping for ${pongSeconds} s`))
     } else if (now - this.heard >= pingSeconds) this.ping(now)
     if (this.session?.stalled(now - dataSeconds)) this.fail(new ProtocolError(`Data-Out did not come for ${dataSeconds} s`))
+  }
+
+  /**
+   * Whether the peer has read since the last sweep: however slowly it does, it is there, and its answer to a ping has to
+   * wait for its turn. Node tells how much of a write is still to go on the handle alone.
+   */
+  private reads(): boolean {
+    const { _handle } = this.socket as unknown as { _handle?: { writeQueueSize?: number } | null }
+    const before = this.waiting
+    this.waiting = _handle?.writeQueueSize ?? 0
+    return this.waiting < before
   }
 
   /** RFC 7143 11.19: a NOP-In that wants an answer. */
@@ -205,9 +226,9 @@ export class Connection implements PduReceiver {
     this.framing.stopped = true
     this.channel.outgoing.close()
     this.login.abandon()
+    // Until the socket is closed the portal looks after it: a peer that reads nothing would keep it for ever.
     const gone = (): void => this.host.gone(this)
-    const ended = this.session?.end() ?? Promise.resolve()
-    ended.then(gone, (e: unknown) => {
+    Promise.all([this.session?.end(), this.ended()]).then(gone, (e: unknown) => {
       this.log.error(`${this.peer}: ${String(e)}`)
       gone()
     })

@@ -67,8 +67,9 @@ class PortalServer implements Portal {
   }
 
   private accept(socket: Socket): void {
-    const strangers = [...this.connections].filter((c) => !c.loggedIn)
-    if (this.closing || this.connections.size - strangers.length >= this.limits.connections) {
+    const all = [...this.connections]
+    const strangers = all.filter((c) => c.loggingIn)
+    if (this.closing || all.filter((c) => c.loggedIn).length >= this.limits.connections) {
       this.log.warn(`${socket.remoteAddress}: refused, there are ${this.connections.size} connections`)
       socket.on('error', () => {})
       socket.destroy()

@@ -17,6 +17,8 @@ interface RequestRow {
 }
 
 const FINAL = 1
+/** Task management functions of one session that may wait for commands to end. */
+const MOST_FUNCTIONS = 32
 
 /** Copy of the header at hand: what a REJECT carries. */
 const rejected = (c: Connection): Uint8Array => Buffer.from(c.framing.header.subarray(0, Reject.size))
@@ -37,7 +39,12 @@ function nopOut(c: Connection): void {
 
 function taskManagement(c: Connection): void {
   const h = TaskManagement.decode(c.framing.header)
-  c.ordered(h.cmdSn, h.immediate === 1, () => void manage(c, h).catch((e: unknown) => c.fail(e)))
+  const session = c.session!
+  c.ordered(h.cmdSn, h.immediate === 1, () => {
+    if (session.managing >= MOST_FUNCTIONS) throw new ProtocolError(`more than ${MOST_FUNCTIONS} task management functions at a time`, RejectReason.TOO_MANY_IMMEDIATE)
+    session.managing++
+    void manage(c, h).catch((e: unknown) => c.fail(e)).finally(() => session.managing--)
+  })
 }
 async function manage(c: Connection, h: ReturnType<typeof TaskManagement.decode>): Promise<void> {
   const session = c.session!

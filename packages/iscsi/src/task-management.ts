@@ -92,7 +92,7 @@ export async function runTmf(session: Session, request: TmfRequest): Promise<{ r
   const row = taskManagement.get(request.function)
   if (!row) return { response: TmfResponse.NOT_SUPPORTED, row }
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<TmfResponse>((resolve) => (timer = setTimeout(() => resolve(TmfResponse.REJECTED), LONGEST_MS)))
+  const late = new Promise<TmfResponse>((resolve) => (timer = setTimeout(() => resolve(TmfResponse.REJECTED), LONGEST_MS).unref()))
   const response = await Promise.race([row.run(session, request), late])
   clearTimeout(timer)
   return { response, row }
