@@ -1,4 +1,5 @@
 import { cdb as cdbs, fixedSense, op, sam, sense, senseKey, StandardInquiry, Status, statusRow, type Task } from '@tcmu/host/scsi'
+import { MAX_LUN } from './lun-address'
 import { listLuns, ReportLuns } from './report-luns'
 
 /** What a session asks of whatever a LUN field addresses: a logical unit, or one of the stand-ins below. */
@@ -12,6 +13,8 @@ interface Row {
   /** A copy of the answer is cut to the allocation length. */
   readonly data?: (task: Task) => Uint8Array | Status
 }
+/** REPORT LUNS of as many LUNs as there can be is the longest answer, whatever room the initiator offers. */
+const MOST_DATA = 8 * (MAX_LUN + 2)
 type Rows = ReadonlyMap<number, Row>
 
 const SPC_4 = 6
@@ -45,7 +48,7 @@ class StandIn implements Responder {
   constructor(private readonly rows: Rows, private readonly otherwise: Status) {}
 
   transferOf(task: Task): number {
-    return Math.min(task.expected, this.rows.get(task.cdb[0]!)?.allocation(task.cdb) ?? 0)
+    return Math.min(MOST_DATA, task.expected, this.rows.get(task.cdb[0]!)?.allocation(task.cdb) ?? 0)
   }
 
   execute(task: Task): void {
