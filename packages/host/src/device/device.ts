@@ -1,4 +1,3 @@
-import { statusOfError } from '../handler/errno'
 import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
 import type {
   Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
@@ -9,7 +8,8 @@ import { isStatus, Status } from '../scsi/status'
 import { runRow } from './admit'
 import { Attentions } from './attention'
 import { Complaints } from './complaints'
-import { RangeGate } from './gate'
+import { faultOf, isThenable } from './fault'
+import { Claim, RangeGate } from './gate'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
@@ -55,6 +55,7 @@ export class DeviceRuntime implements LogicalUnit {
   private lifecycle: State = 'running'
   private capacity: number
   private wce: boolean
+  private changing: Promise<unknown> = Promise.resolve()
   private table: CommandTable | undefined
   private readonly extra: CommandRow[] = []
   private portOf: LunExtension['port']
@@ -189,11 +190,12 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   private later(task: Task, result: Promise<Status>): void {
-    if (typeof (result as Partial<Promise<Status>>).then !== 'function') {
+    if (!isThenable(result)) {
       this.settle(task, this.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
       return
     }
-    result.then(
+    // Of a promise of the handler's own making this makes one that settles once.
+    Promise.resolve(result).then(
       (status) => this.settle(task, status ?? Status.OK),
       (e: unknown) => this.settle(task, this.explain(task, e)),
     )
@@ -206,12 +208,10 @@ export class DeviceRuntime implements LogicalUnit {
   /** The one place where what a handler threw becomes a status, and is logged. */
   private explain(task: Task, e: unknown): Status {
     if (task.aborted) return Status.ABORTED
-    const status = statusOfError(e, task.row?.access ?? 'none')
-    const error = e instanceof Error ? e : new Error(String(e))
-    const { code } = error as { code?: string | number }
+    const { status, message, kind, stack } = faultOf(e, task.row?.access ?? 'none')
     const command = task.row?.name ?? `operation code ${task.cdb[0]}`
-    this.complaints.error(`${command} ${code ?? error.name}`, `${this.name}: ${command} failed: ${error.message}`, {
-      lba: task.lba, blocks: task.blocks, ...(code === undefined && { stack: error.stack }),
+    this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, {
+      lba: task.lba, blocks: task.blocks, ...(stack !== undefined && { stack }),
     })
     return status
   }
@@ -228,8 +228,17 @@ export class DeviceRuntime implements LogicalUnit {
     this.live.remove(task)
     if (task.claim) this.gate.release(task)
     count(this.counters, task)
-    if (this.hooks.completed.isUsed()) this.hooks.completed.call(task, status)
+    if (this.hooks.completed.isUsed()) this.tell(task, status)
     task.finish()
+  }
+
+  private tell(task: Task, status: Status): void {
+    try {
+      this.hooks.completed.call(task, status)
+    } catch (e) {
+      const { message, stack } = faultOf(e, 'none')
+      this.complaints.error('completed', `${this.name}: who listens to completions failed: ${message}`, { stack })
+    }
   }
 
   async abort(which: (task: Task) => boolean): Promise<number> {
@@ -240,20 +249,43 @@ export class DeviceRuntime implements LogicalUnit {
     return tasks.length
   }
 
-  async setWriteCache(on: boolean): Promise<Status> {
+  /** One change at a time. Rejects with what the handler threw. */
+  setWriteCache(on: boolean): Promise<Status> {
+    const change = this.changing.then(() => this.changeWriteCache(on))
+    this.changing = change.catch(() => undefined)
+    return change
+  }
+
+  private async changeWriteCache(on: boolean): Promise<Status> {
     if (on === this.wce) return Status.OK
     const { handler, state } = this.parts
     const status = (await handler.reconfigure?.(state, { kind: 'writeCache', on })) ?? (handler.reconfigure ? Status.OK : Status.NOT_HANDLED)
     if (status !== Status.OK && status !== Status.NOT_HANDLED) return status
     if (status === Status.NOT_HANDLED && !this.handlerOps.flush) return Status.NOT_HANDLED
-    // What was cached while WCE was set has to be on the medium before WCE=0 is reported (SBC-3 6.5.5).
-    if (!on && this.handlerOps.flush) {
-      const flushed = await this.handlerOps.flush(new AbortController().signal)
-      if (flushed !== Status.OK) return flushed
-    }
-    this.current = on || status === Status.OK ? this.handlerOps : writeThrough(this.handlerOps)
+    const emulate = !on && status !== Status.OK
+    const flushed = on ? Status.OK : await this.emptyCache(emulate)
+    if (flushed !== Status.OK) return flushed
+    this.current = emulate ? writeThrough(this.handlerOps) : this.handlerOps
     this.wce = on
     return Status.OK
+  }
+
+  /**
+   * What was cached while WCE was set has to be on the medium before WCE=0 is reported (SBC-3 6.5.5), and what is
+   * answered afterwards too: from here on writes flush, those that began before are waited for.
+   */
+  private async emptyCache(emulate: boolean): Promise<Status> {
+    if (!this.handlerOps.flush) return Status.OK
+    const before = this.current
+    if (emulate) this.current = writeThrough(this.handlerOps)
+    let flushed: Status | undefined
+    try {
+      await Promise.all(this.live.filter((task) => task.claim !== Claim.NONE).map((task) => this.live.gone(task)))
+      flushed = await this.handlerOps.flush(new AbortController().signal)
+    } finally {
+      if (flushed !== Status.OK) this.current = before
+    }
+    return flushed
   }
 
   /** Tell the handler of a change; when it agrees, initiators hear of it. */

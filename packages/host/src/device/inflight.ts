@@ -4,7 +4,7 @@ import type { Task } from '../scsi'
 export class Inflight {
   private readonly tasks: Task[] = []
   private idle: (() => void)[] = []
-  private readonly watched = new Map<Task, () => void>()
+  private readonly watched = new Map<Task, (() => void)[]>()
 
   get count(): number {
     return this.tasks.length
@@ -31,14 +31,15 @@ export class Inflight {
   }
 
   private tell(task: Task): void {
-    this.watched.get(task)?.()
+    const all = this.watched.get(task)
     this.watched.delete(task)
+    for (const fn of all ?? []) fn()
   }
 
   /** Resolves when this live task has ended. */
   gone(task: Task): Promise<void> {
-    const before = this.watched.get(task)
-    return new Promise((resolve) => this.watched.set(task, () => (before?.(), resolve())))
+    const others = this.watched.get(task)
+    return new Promise((resolve) => void (others ? others.push(resolve) : this.watched.set(task, [resolve])))
   }
 
   at(i: number): Task {

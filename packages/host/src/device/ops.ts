@@ -2,6 +2,7 @@ import { SyncBailHook } from 'tapable'
 import type { Answer, BlocksHandler } from '../handler/types'
 import type { Abilities, AbilityName, BlockIo, BlockOps, BlockRange, Result } from '../scsi'
 import { Status } from '../scsi/status'
+import { isThenable } from './fault'
 
 /** Where filters tap in: each callback of a blocks handler, before it. */
 export interface OpHooks {
@@ -17,11 +18,17 @@ const settled = (value: void | Status): Status => (value === undefined ? Status.
 /** What a callback gave back, as a Result: nothing is OK. */
 function answer(value: Answer): Result {
   if (typeof value === 'number') return value
-  return value === undefined ? Status.OK : value.then(settled)
+  if (value === undefined) return Status.OK
+  if (!isThenable(value)) throw new TypeError(`the handler answered with ${value === null ? 'null' : typeof value}, not with a status`)
+  return Promise.resolve(value).then(settled)
 }
 
-/** A hook with one tap is that tap; with more it is the compiled chain. */
+/** A hook with one tap is that tap; with more it is the compiled chain. Looked at when it is first called: filters tap until then. */
 function flatten<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Result {
+  let chosen: ((arg: A) => Result) | undefined
+  return (arg) => (chosen ??= choose(hook))(arg)
+}
+function choose<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Result {
   if (hook.taps.length === 1) return (hook.taps[0] as unknown as { fn: (arg: A) => Result }).fn
   return (arg) => hook.call(arg) ?? Status.NOT_HANDLED
 }

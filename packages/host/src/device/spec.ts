@@ -39,7 +39,7 @@ const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 export function limitsOf(p: DeviceProperties, blockSize: number): Limits {
   const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
   return {
-    maxTransfer: p.maxTransferBlocks ?? MAX_TRANSFER_BYTES / blockSize,
+    maxTransfer: Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize),
     optimalTransfer: p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize,
     optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
     maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,
