@@ -2,11 +2,9 @@ import { readFileSync } from 'node:fs'
 import { errorTable } from '../../packages/host/src/errors'
 import { manifestSchema } from '../../packages/host/src/handler/manifest'
 import { handlerMembers, type Members } from '../../packages/host/src/handler/members'
+import { operatorTables } from './docs-tables'
+import { table } from './markdown'
 import { inRepository } from './repository'
-
-const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map((r) => `| ${r.map(cell).join(' | ')} |`).join('\n')
 
 interface Property { readonly type?: string; readonly description?: string; readonly enum?: readonly string[]; readonly properties?: Readonly<Record<string, Property>> }
 
@@ -27,6 +25,7 @@ const tables: Readonly<Record<string, () => string>> = {
   manifest: () => table(['Field', 'Value', 'Required', 'Meaning'], properties(manifestSchema.properties as Readonly<Record<string, Property>>, manifestSchema.required)),
   'blocks-members': () => members(handlerMembers.blocks),
   'commands-members': () => members(handlerMembers.commands),
+  ...operatorTables,
   errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),
 }
 

@@ -13,7 +13,7 @@ const temp = scratch()
 const box = new Sandbox(temp.path)
 const root = handlerRoot(temp.path)
 const examples = join(repository, 'test/docs-examples')
-const names = readdirSync(examples).sort()
+const names = readdirSync(examples, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name).sort()
 for (const name of names) {
   const path = join(root, 'node_modules', name)
   put(join(path, 'package.json'), '')

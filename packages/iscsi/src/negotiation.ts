@@ -24,7 +24,7 @@ export type ParameterName = keyof Parameters
 /** RFC 7143 6.2 ways to come to a result out of the initiator's offer and our own value. */
 type Kind = 'list' | 'minimum' | 'maximum' | 'and' | 'or' | 'declare'
 
-interface KeyRow {
+export interface KeyRow {
   readonly name: string
   readonly kind: Kind
   /** What holds when the key is not sent. */
