@@ -11,6 +11,7 @@ import { normalName } from './names'
 import { DEFAULT_RECEIVE, MAX_RECEIVE } from './negotiation'
 import { CommandOrder } from './order'
 import type { PortalLimits, PortalLog } from './options'
+import type { QuietLog } from './quiet-log'
 import { Outgoing } from './outgoing'
 import { BasicHeader, NO_TAG, NopIn, Opcode, RejectReason } from './pdu'
 import { requestTable, sendReject } from './requests'
@@ -26,7 +27,7 @@ export interface ConnectionHost {
   readonly limits: PortalLimits
   readonly buffers: BufferPool
   readonly crc32c: Crc32c
-  readonly log: PortalLog
+  readonly log: QuietLog
   /** Seconds since the portal began. */
   readonly tick: () => number
   /** A TSIH that no session has. */
@@ -72,7 +73,7 @@ export class Connection implements PduReceiver {
     this.channel = new Channel(this.framing, outgoing, this.login.login.parameters)
     this.order = new CommandOrder(new CommandWindow(0, host.limits.commands))
     this.bhs = BasicHeader.view(this.framing.header)
-    this.log = host.log
+    this.log = host.log.of(socket.remoteAddress ?? '?')
     this.peer = targetAddress(socket.remoteAddress ?? '?', socket.remotePort ?? 0)
     this.text = new TextExchange((pairs) => answerText(pairs, this.directory()))
     this.since = this.heard = host.tick()

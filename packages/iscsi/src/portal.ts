@@ -7,6 +7,7 @@ import { PortalError } from './errors'
 import { normalName } from './names'
 import type { IscsiNexus } from './nexus'
 import { checkOptions, type PortalLimits, type PortalLog, type PortalOptions } from './options'
+import { QuietLog } from './quiet-log'
 import { reservationObserver } from './reservations'
 import { type LunObserver, RELATIVE_PORT, Target, targetPortName } from './target'
 
@@ -44,6 +45,7 @@ class PortalServer implements Portal {
   private readonly target: Target
   private readonly limits: PortalLimits
   private readonly log: PortalLog
+  private readonly quiet: QuietLog
   private readonly connections = new Set<Connection>()
   private readonly server: Server
   private readonly host: ConnectionHost
@@ -56,10 +58,11 @@ class PortalServer implements Portal {
     const { targetName, chap, acl, limits } = checkOptions(options)
     this.limits = limits
     this.log = options.log
+    this.quiet = new QuietLog(options.log)
     this.target = new Target(targetName, observers)
     for (const [number, lu] of options.luns) this.target.addLun(number, lu)
     this.host = {
-      target: this.target, policy: { targetName, chap, acl }, limits, buffers: new BufferPool(limits.bufferBytes), crc32c, log: options.log,
+      target: this.target, policy: { targetName, chap, acl }, limits, buffers: new BufferPool(limits.bufferBytes), crc32c, log: this.quiet,
       tick: () => this.seconds, newTsih: () => (this.tsih = (this.tsih % MAX_TSIH) + 1),
       gone: (c) => void this.connections.delete(c), disconnectAll: () => this.disconnectAll('target cold reset'),
     }
@@ -70,7 +73,7 @@ class PortalServer implements Portal {
     const all = [...this.connections]
     const strangers = all.filter((c) => c.loggingIn)
     if (this.closing || all.filter((c) => c.loggedIn).length >= this.limits.connections) {
-      this.log.warn(`${socket.remoteAddress}: refused, there are ${this.connections.size} connections`)
+      this.quiet.of(socket.remoteAddress ?? '?').warn(`${socket.remoteAddress}: refused, there are ${this.connections.size} connections`)
       socket.on('error', () => {})
       socket.destroy()
       return
