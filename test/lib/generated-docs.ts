@@ -17,7 +17,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 const page = (title: string, ...parts: readonly string[]): string =>
   [`# ${title}`, 'Generated from the tables of the host by `node test/lib/ts.cjs test/lib/generated-docs.ts`; a test fails when it is stale.', ...parts].join('\n\n') + '\n'
 
-const states = { attention: 'a unit attention', formatting: 'formatting', recovering: 'recovery', stopped: 'a stopped unit', reserved: "another's reservation" } as const
+const states = { attention: 'a unit attention', formatting: 'formatting', recovering: 'recovery', stopped: 'a stopped unit' } as const
 function answeredDespite(row: CommandRow): string {
   const allowed = (Object.keys(states) as (keyof typeof states)[]).filter((k) => row.allowed?.[k])
   return allowed.map((k) => states[k]).join(', ')
@@ -35,7 +35,7 @@ function commands(): string {
     'What the host answers for a handler that moves blocks (`read`, `write`). A command whose *needs* the handler lacks and the host cannot make up does not exist: INVALID COMMAND OPERATION CODE.',
     table(['Code', 'Action', 'Command', 'CDB', 'Data', 'Medium', 'Needs', 'Answered despite'], rows.map(commandRow)),
     '## Answered elsewhere',
-    'REPORT LUNS (A0), PERSISTENT RESERVE IN and OUT (5E, 5F), RESERVE and RELEASE (16, 17, 56, 57): by the kernel under the `tcmu` front end, by `@tcmu/iscsi` under the portal. Codes that nobody knows end with 5/20/00, unknown service actions of a known code with 5/24/00.',
+    'REPORT LUNS (A0), PERSISTENT RESERVE IN and OUT (5E, 5F), RESERVE and RELEASE (16, 17, 56, 57): by the kernel under the `tcmu` front end, by `@tcmu/iscsi` under the portal. Codes that nobody knows end with 5/20/00, unknown service actions of a known code with 5/24/00. [reservations.md](reservations.md) says which commands another initiator\'s reservation shuts out.',
     '## Choices the standards leave',
     [
       '- Data-Out shorter than the CDB asks for: the whole blocks that came are written and the status is GOOD; the residual count tells. WRITE SAME and COMPARE AND WRITE, which make no sense with part of their data, are refused (5/24/00).',
