@@ -27,5 +27,6 @@ module.exports = {
     project('native', ['test/native/**/*.test.ts']),
     project('fuzz', ['test/fuzz/**/*.test.ts']),
     project('iscsi', ['test/iscsi/**/*.test.ts']),
+    project('kernel', ['test/kernel/**/*.test.ts']),
   ],
 }

@@ -14,6 +14,8 @@ import { checkNode, installPackages, missingPackages, prepare } from './setup.mj
 const testTools = { 'iscsi-test-cu': 'libiscsi-bin', 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils' }
 /** QEMU's iSCSI initiator is a module of its own package, which qemu-utils only recommends. */
 const qemuModule = { folder: '/usr/lib', name: 'qemu/block-iscsi.so', package: 'qemu-block-extra' }
+/** Projects that run only when they are asked for: they take minutes and an image of a virtual machine. */
+const askedProjects = ['kernel']
 const quickProjects = ['unit', 'scsi', 'plugins', 'abi']
 
 export function parseArguments(args) {
@@ -67,7 +69,7 @@ async function jest({ projects, rest }) {
   await runAttached(process.execPath, [
     'node_modules/jest/bin/jest.js', ...rest, `--maxWorkers=${Math.max(2, availableParallelism())}`,
     '--reporters=default', '--reporters=<rootDir>/scripts/jest-reporter.cjs', '--testSequencer=<rootDir>/scripts/jest-sequencer.cjs',
-    ...(projects.length ? ['--selectProjects', ...projects] : []),
+    ...(projects.length ? ['--selectProjects', ...projects] : ['--ignoreProjects', ...askedProjects]),
   ], { env: { TCMU_JEST_REPORT: report } })
   if (existsSync(report)) return JSON.parse(readFileSync(report, 'utf8'))
   process.stdout.write('✗ jest ended without a report\n')
