@@ -1,4 +1,5 @@
 import { dirname, extname, join, resolve } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { defaultLoadersSync } from 'cosmiconfig'
 import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
 import { faultOf, readBounded, schemaCompiler } from '../input'
@@ -52,9 +53,9 @@ function fits(document: unknown): boolean {
   return walk(document, 0)
 }
 
-/** What a parser says, without the file's name and the pieces of text that it draws. */
+/** What a parser says, without the file's name and the pieces of text that it draws, in colours where a terminal or CI asks for them. */
 function parserReason(e: unknown): string {
-  const lines = (e instanceof Error ? e.message : String(e)).split('\n').filter((l) => l.trim() !== '' && !/^>?\s*\d*\s*\|/.test(l))
+  const lines = stripVTControlCharacters(e instanceof Error ? e.message : String(e)).split('\n').filter((l) => l.trim() !== '' && !/^>?\s*\d*\s*\|/.test(l))
   return reasonOf(lines.join(' ').replace(/^(JSON|YAML) Error in .*?: */, 'not $1: '))
 }
 
