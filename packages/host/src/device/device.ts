@@ -4,6 +4,7 @@ import type {
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { stage } from '../scsi/lun'
+import { Turns } from '../scsi/medium'
 import { isStatus, Status } from '../scsi/status'
 import { runRow } from './admit'
 import { Attentions } from './attention'
@@ -22,6 +23,9 @@ import { count, type Counters, counters } from './statistics'
 const silent: ReadonlySet<number> = new Set([0x12, 0x03, 0xa0])
 /** After `close` told live commands to stop, how long their handler has to let go of them. */
 const ABORT_GRACE_MS = 2000
+
+/** Commands made out of reads and writes that have memory of their own at a time: CHUNK_BYTES each, twice that for ORWRITE. */
+const MOST_EMULATED = 16
 
 const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => Status.INVALID_CMD }
 
@@ -51,6 +55,7 @@ export class DeviceRuntime implements LogicalUnit {
   readonly rotationRate: number
   readonly unmappedReadsZero: boolean
   stopped = false
+  readonly scratch = new Turns(MOST_EMULATED)
 
   private lifecycle: State = 'running'
   private capacity: number

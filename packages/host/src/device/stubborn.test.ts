@@ -169,3 +169,19 @@ test('complaints of ever new kinds are as few as those of one', () => {
   complaints.error('kind 9999', 'it failed again')
   expect(log.lines.at(-1)).toBe('error: it failed again')
 })
+
+test('commands that the host makes out of reads take turns for their memory', async () => {
+  const gates: (() => void)[] = []
+  const d = await device({ read: () => new Promise<void>((r) => gates.push(r)) })
+  const verify = [0x2f, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+  const tasks = Array.from({ length: 40 }, () => start(d, verify))
+  await turns()
+  expect(gates).toHaveLength(16)
+  const aborted = d.abort((t) => t === tasks[39])
+  while (gates.length > 0) {
+    gates.shift()!()
+    await turns(0)
+  }
+  expect(await aborted).toBe(1)
+  expect((await Promise.all(tasks.map((t) => t.done))).map((t) => t.status)).toEqual([...Array<number>(39).fill(sam.GOOD), sam.TASK_ABORTED])
+})

@@ -133,6 +133,8 @@ export interface Lun {
   takeAttention(nexus: Nexus): Status | undefined
   /** Absent when no front end has anything to say of its ports. */
   readonly port?: (nexus: Nexus) => PortIdentity
+  /** Bounds the memory of commands that the host makes out of reads and writes. */
+  readonly scratch?: { take(): Promise<void> | undefined; give(): void }
 }
 
 /** Order in which the links of a device's answer chain are asked; the lowest first. */

@@ -48,6 +48,24 @@ export const noDataOut = (task: Task): boolean => task.direction === Direction.I
 
 const chunkBytes = (lun: Lun): number => Math.max(lun.blockSize, CHUNK_BYTES - (CHUNK_BYTES % lun.blockSize))
 
+/** So many hold something at a time, the others wait in order. */
+export class Turns {
+  private readonly waiting: (() => void)[] = []
+  private held = 0
+  constructor(private readonly most: number) {}
+
+  take(): Promise<void> | undefined {
+    if (this.held >= this.most) return new Promise((go) => void this.waiting.push(go))
+    this.held++
+    return undefined
+  }
+  give(): void {
+    const next = this.waiting.shift()
+    if (next) next()
+    else this.held--
+  }
+}
+
 /** Memory for the stretches of `eachChunk`: one area a command, since I/O engines keep a registration for each. */
 export class ChunkBuffer {
   readonly bytes: Uint8Array
@@ -59,6 +77,16 @@ export class ChunkBuffer {
   /** The first `size` bytes of it. */
   segments(size: number): Segments {
     return size === this.whole.length ? this.whole : this.whole.slice(0, size)
+  }
+}
+
+/** Run `work` with a buffer for `length` bytes, when it is this command's turn to have one. */
+export async function withChunks(lun: Lun, task: Task, length: number, work: (buffer: ChunkBuffer) => Result): Promise<Status> {
+  await lun.scratch?.take()
+  try {
+    return task.aborted ? Status.ABORTED : await work(new ChunkBuffer(lun, length))
+  } finally {
+    lun.scratch?.give()
   }
 }
 

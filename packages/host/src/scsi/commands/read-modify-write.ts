@@ -1,7 +1,7 @@
 import { type CommandRow, command } from '../command-table'
 import { CompareAndWrite, Rw16 } from '../cdb'
 import type { Lun, Result } from '../lun'
-import { andThen, ChunkBuffer, eachChunk, flush, fuaFlush, fuaNative, noDataOut, PartIo, wholeBlocks, writePart } from '../medium'
+import { andThen, eachChunk, flush, fuaFlush, fuaNative, noDataOut, PartIo, wholeBlocks, withChunks, writePart } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -19,15 +19,16 @@ function runOrWrite(lun: Lun, task: Task, c: Access): Result {
   task.transferLength = task.length
   const fua = c.fua === 1
   const length = wholeBlocks(lun, task)
-  const buffer = new ChunkBuffer(lun, length)
-  const incoming = new Uint8Array(buffer.bytes.length)
-  return eachChunk(lun, task, length, (at, size) => {
-    const { bytes } = buffer
-    const data = buffer.segments(size)
-    return andThen(lun.ops.read(new PartIo(task, data, task.offset + at)), () => {
-      task.data.copyTo(incoming, 0, at)
-      for (let i = 0; i < size; i++) bytes[i] |= incoming[i]
-      return writePart(lun, task, data, task.offset + at, fua)
+  return withChunks(lun, task, length, (buffer) => {
+    const incoming = new Uint8Array(buffer.bytes.length)
+    return eachChunk(lun, task, length, (at, size) => {
+      const { bytes } = buffer
+      const data = buffer.segments(size)
+      return andThen(lun.ops.read(new PartIo(task, data, task.offset + at)), () => {
+        task.data.copyTo(incoming, 0, at)
+        for (let i = 0; i < size; i++) bytes[i] |= incoming[i]
+        return writePart(lun, task, data, task.offset + at, fua)
+      })
     })
   })
 }

@@ -2,7 +2,7 @@ import type { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { Verify10, Verify12, Verify16 } from '../cdb'
 import type { Lun, Result } from '../lun'
-import { andThen, ChunkBuffer, eachChunk, flush, noDataOut, PartIo, wholeBlocks, writePart } from '../medium'
+import { andThen, eachChunk, flush, noDataOut, PartIo, wholeBlocks, withChunks, writePart } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -23,8 +23,7 @@ export function miscompare(task: Task, at: number): Status {
  * block to be found in every place. Without `expected` reading is all.
  */
 export function compareMedium(lun: Lun, task: Task, length: number, expected?: Segments): Promise<Status> {
-  const buffer = new ChunkBuffer(lun, length)
-  return eachChunk(lun, task, length, (at, size) =>
+  return withChunks(lun, task, length, (buffer) => eachChunk(lun, task, length, (at, size) =>
     andThen(lun.ops.read(new PartIo(task, buffer.segments(size), task.offset + at)), () => {
       if (!expected) return Status.OK
       const stride = expected.length < length ? expected.length : size
@@ -34,7 +33,7 @@ export function compareMedium(lun: Lun, task: Task, length: number, expected?: S
         if (differs >= 0) return miscompare(task, from + differs)
       }
       return Status.OK
-    }))
+    })))
 }
 
 type Check = { protect: number; bytchk: number; blocks: number }

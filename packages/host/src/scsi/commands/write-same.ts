@@ -2,7 +2,7 @@ import { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { WriteSame10, WriteSame16 } from '../cdb'
 import type { Lun, Result } from '../lun'
-import { andThen, ChunkBuffer, eachChunk, noDataOut, PartIo, provisioned, readsZero } from '../medium'
+import { andThen, eachChunk, noDataOut, PartIo, provisioned, readsZero, withChunks } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -34,9 +34,10 @@ const isZero = (block: Uint8Array): boolean => block.every((b) => b === 0)
 
 /** The block over and over, out of one buffer of at most CHUNK_BYTES. */
 function emulate(lun: Lun, task: Task, block: Uint8Array, offset: number, length: number): Promise<Status> {
-  const repeated = new ChunkBuffer(lun, length)
-  for (let at = 0; at < repeated.bytes.length; at += block.length) repeated.bytes.set(block, at)
-  return eachChunk(lun, task, length, (at, size) => lun.ops.write(new PartIo(task, repeated.segments(size), offset + at)))
+  return withChunks(lun, task, length, (repeated) => {
+    for (let at = 0; at < repeated.bytes.length; at += block.length) repeated.bytes.set(block, at)
+    return eachChunk(lun, task, length, (at, size) => lun.ops.write(new PartIo(task, repeated.segments(size), offset + at)))
+  })
 }
 
 /** `block` in every block of [offset, offset+length). */
