@@ -75,6 +75,7 @@ const loginMeanings: Readonly<Partial<Record<keyof typeof LoginStatus, string>>>
   FORBIDDEN: 'the initiator is not in `acl`', NOT_FOUND: 'there is no such target here', VERSION: 'no protocol version in common',
   TOO_MANY_CONNECTIONS: 'a second connection for a session', MISSING_PARAMETER: 'InitiatorName or TargetName is missing', SESSION_TYPE: 'neither a normal nor a discovery session',
   NO_SESSION: 'a connection for a session that is not there',
+  UNAVAILABLE: 'commands of the session before do not end; the initiator may try again',
 }
 const loginRows = (): Rows => Object.entries(loginMeanings).map(([name, text]) => [hex(LoginStatus[name as keyof typeof LoginStatus], 4), text])
 

@@ -168,7 +168,7 @@ export class Connection implements PduReceiver {
     if (this.lingering >= 0) {
       if (now - this.lingering >= LINGER_SECONDS) this.socket.destroy()
     } else if (!this.full) {
-      if (now - this.since >= loginSeconds) this.fail(new ProtocolError(`login took longer than ${loginSeconds} s`))
+      if (now - this.since >= loginSeconds && !this.login.late()) this.fail(new ProtocolError(`login took longer than ${loginSeconds} s`))
     } else if (this.pinged >= 0 && this.heard >= this.pinged) {
       this.pinged = -1
     } else if (this.pinged >= 0) {

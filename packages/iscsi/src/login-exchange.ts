@@ -17,7 +17,8 @@ const answerOf = (h: Header): { opcode: number; isid: Uint8Array; itt: number; c
 export class LoginExchange {
   readonly login: Login
   private started = false
-  private admitting = false
+  /** The request that is answered once the session before has ended. */
+  private admitting: Header | undefined
   private abandoned = false
 
   constructor(private readonly c: Connection) {
@@ -42,6 +43,13 @@ export class LoginExchange {
   /** The connection has ended; a login that is being decided comes to nothing. */
   abandon(): void {
     this.abandoned = true
+  }
+
+  /** The time for it is up. False: the initiator is to blame; otherwise it is told to try again (RFC 7143 11.13.5). */
+  late(): boolean {
+    if (!this.admitting) return false
+    this.refuse(this.admitting, new LoginError(LoginStatus.UNAVAILABLE, 'commands of the session before have not ended yet'))
+    return true
   }
 
   private start(h: Header): void {
@@ -76,7 +84,7 @@ export class LoginExchange {
   private async admit(h: Header, pairs: readonly Pair[]): Promise<void> {
     const { c } = this
     const { target } = c.host
-    this.admitting = true
+    this.admitting = h
     try {
       const nexus = new IscsiNexus(this.login.initiatorName, Buffer.from(h.isid).toString('hex'))
       // MaxConnections is 1: a TSIH asks to join a session, or to recover one, and neither can be.
@@ -95,7 +103,7 @@ export class LoginExchange {
     } catch (e) {
       this.handle(h, e)
     } finally {
-      this.admitting = false
+      this.admitting = undefined
     }
   }
 

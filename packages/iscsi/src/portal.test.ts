@@ -63,6 +63,19 @@ describe('login', () => {
     expect(lastWarning(b)).toMatch(/login took longer than 1 s/)
   })
 
+  test('who has to wait for commands of its session before is told to try again', async () => {
+    let letGo = (): void => undefined
+    const stuck = await disk({ ...ramHandler, read: () => new Promise<void>((resolve) => (letGo = resolve)) })
+    const b = await portals.make({ luns: new Map([[0, stuck]]), limits: { loginSeconds: 1 } })
+    const old = await b.login()
+    await old.settle()
+    old.start({ cdb: cdb.read10({ lba: 0, blocks: 1 }), in: 512 })
+    expect((await attempt(b, { ...me, ...there })).status).toBe(0x0301)
+    expect(lastWarning(b)).toMatch(/E_LOGIN: .*have not ended yet/)
+    letGo()
+    await expect(b.login()).resolves.toBeDefined()
+  })
+
   test('who says nothing makes room for who does; more sessions than there may be are turned away', async () => {
     const b = await portals.make({ limits: { logins: 2, connections: 2 } })
     const [first] = await Promise.all([Initiator.connect(b.port), Initiator.connect(b.port)])
