@@ -14,7 +14,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   frontend: ['scsi', 'handler', 'errors'],
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
   device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
-  kernel: ['wire', 'platform', 'errors'],
+  kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
   plugins: ['handler', 'input', 'errors'],
   supervisor: ['device', 'kernel', 'plugins', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'frontend'],

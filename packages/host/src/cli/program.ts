@@ -26,7 +26,10 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
   looksAtHandlers(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))
-    .addOption(new Option('--frontend <name>', 'who asks the devices: initiators over TCP (iscsi), or whatever works here (auto)').choices(['auto', 'iscsi']).default('auto'))
+    .addOption(new Option('--frontend <name>', 'who asks the devices: the kernel (tcmu: LIO, targetcli), initiators over TCP (iscsi), or whichever fits (auto)').choices(['auto', 'tcmu', 'iscsi']).default('auto'))
+    .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
+    .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
+    .option('--handler-path <folder>', 'one more handler package, or folder of them', collect, [])
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on', collect, [])
     .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')
