@@ -18,7 +18,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   plugins: ['handler', 'input', 'errors'],
   supervisor: ['device', 'kernel', 'plugins', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'frontend'],
-  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'errors'],
+  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
 export const composers = ['host', 'index', 'cli']

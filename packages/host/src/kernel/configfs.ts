@@ -29,7 +29,7 @@ export async function readText(path: string): Promise<string | undefined> {
 export async function writeValue(path: string, value: string): Promise<boolean> {
   let handle
   try {
-    handle = await open(path, constants.O_WRONLY)
+    handle = await open(path, constants.O_WRONLY | constants.O_TRUNC)
   } catch (e) {
     if (codeOf(e) === 'ENOENT') return false
     throw e

@@ -4,6 +4,7 @@ import {
   answerTo, type AttributeList, Ctrl, decodeAttributes, decodeMessages, encodeMessage, eventOf, type KernelEvent, type NlMessage, NlFlag, NlType,
   payload, TCM_FAMILY, TCM_GROUP, TCM_VERSION, TcmAttr, TcmCmd, valueOf,
 } from './netlink'
+import { EOPNOTSUPP } from './reply'
 
 /** Bytes to and from the kernel: the addon's socket, or a test's. */
 export interface NetlinkPort {
@@ -120,7 +121,7 @@ export class TcmuFamily {
       await this.request(this.id, TcmCmd.SET_FEATURES, TCM_VERSION, [[TcmAttr.KERN_CMD_REPLY, payload.u8(replies ? 1 : 0)]])
       return true
     } catch (e) {
-      if (/EOPNOTSUPP/.test(reasonOf(e))) return false
+      if ((e as { errno?: number }).errno === EOPNOTSUPP) return false
       throw e
     }
   }

@@ -14,6 +14,8 @@ export interface FakeKernelOptions {
   /** Mailbox flags; default: everything. */
   readonly flags?: number
   readonly seed?: number
+  /** Memory to live in, `ringBytes + dataBytes` of it, e.g. a mapping that another side has too. Default: its own. */
+  readonly memory?: ArrayBuffer
   /** `fail`: TASK SET FULL when there is no room (qfull_time_out=0), instead of queueing. */
   readonly whenFull?: 'queue' | 'fail'
 }
@@ -82,7 +84,7 @@ export class FakeKernel {
   constructor(private readonly options: FakeKernelOptions = {}) {
     const { ringBytes = 4096, dataBytes = 1 << 20, blockBytes = 4096, seed = 1 } = options
     this.flags = options.flags ?? all
-    this.memory = new ArrayBuffer(ringBytes + dataBytes)
+    this.memory = options.memory ?? new ArrayBuffer(ringBytes + dataBytes)
     this.bytes = new Uint8Array(this.memory)
     Mailbox.encode({ version: MAILBOX_VERSION, flags: this.flags, cmdrOff: Mailbox.size, cmdrSize: ringBytes - Mailbox.size }, this.bytes)
     this.ring = new EntryRing(this.bytes, Mailbox.size, ringBytes - Mailbox.size)
