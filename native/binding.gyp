@@ -12,6 +12,7 @@
         'src/core/io_engine.cpp',
         'src/core/io_job.cpp',
         'src/core/io_table.cpp',
+        'src/core/netlink_socket.cpp',
         'src/core/syscalls.cpp',
         'src/core/thread_backend.cpp',
         'src/core/uio_map.cpp'

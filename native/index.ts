@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 1
+export const ABI_VERSION = 2
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -88,6 +88,21 @@ export interface NativeUioMap {
   close(): void
 }
 
+/** A raw generic netlink socket, bound to a port of its own. Keeps the process alive until `close`. */
+export interface NativeNetlinkSocket {
+  /**
+   * From now on one `onDatagrams` a wake-up, with what the kernel sent in order; `overrun` says that messages were lost
+   * since the last call. `onError` is called once; nothing comes after it.
+   */
+  start(onDatagrams: (datagrams: readonly Uint8Array[], overrun: boolean) => void, onError: (error: NodeJS.ErrnoException) => void): void
+  /** Hear a multicast group. Throws an errno error. */
+  join(group: number): void
+  /** To the kernel, whose answer comes as a datagram. Throws an errno error. */
+  send(bytes: Uint8Array): void
+  /** Twice is fine. */
+  close(): void
+}
+
 export interface NativeCore {
   readonly abiVersion: number
   readonly UioMap: {
@@ -96,6 +111,8 @@ export interface NativeCore {
     /** A sealed memfd and two eventfds (`wordSize` 8). Takes the eventfds; `memFd` stays the caller's. */
     new (memFd: number, size: number, wakeFd: number, kickFd: number, wordSize: 4 | 8): NativeUioMap
   }
+  /** Throws an errno error, e.g. EPROTONOSUPPORT where netlink is not to be had. */
+  readonly NetlinkSocket: new (receiveBufferBytes: number) => NativeNetlinkSocket
   readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number) => NativeIoEngine
   /** False when another open file description holds a lock in the way (F_OFD_SETLK over the whole file). */
   lockFile(fd: number, exclusive: boolean): boolean

@@ -14,11 +14,11 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   frontend: ['scsi', 'handler', 'errors'],
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
   device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
-  kernel: ['wire', 'platform', 'errors'],
+  kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
   plugins: ['handler', 'input', 'errors'],
   supervisor: ['device', 'kernel', 'plugins', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'frontend'],
-  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'errors'],
+  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
 export const composers = ['host', 'index', 'cli']

@@ -48,7 +48,7 @@ describe('a wrong call says why, exit 2', () => {
     [['serve', '--nul', 'x'], /unknown option '--nul'/],
     [['serve', 'extra', ...lun], /too many arguments/],
     [['check'], /missing required argument/],
-    [['serve', '--frontend', 'fc', ...lun], /Allowed choices are auto, iscsi/],
+    [['serve', '--frontend', 'fc', ...lun], /Allowed choices are auto, tcmu, iscsi/],
     [['serve'], /E_NO_LUNS/],
     [['serve', '--lun', 'name=a'], /E_LUN_TEXT: --lun "name=a": it has no cfgstring=/],
     [['serve', ...lun, ...lun], /E_LUN_TEXT: --lun a: two LUNs have this name/],

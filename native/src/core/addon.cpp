@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include "io_engine.h"
+#include "netlink_socket.h"
 #include "uio_map.h"
 
 namespace tcmu {
@@ -13,6 +14,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AddonData());
   exports.Set("abiVersion", Napi::Number::New(env, kAbiVersion));
   exports.Set("UioMap", UioMap::Define(env));
+  exports.Set("NetlinkSocket", NetlinkSocket::Define(env));
   exports.Set("IoEngine", IoEngine::Define(env));
   return DefineSyscalls(env, exports);
 }

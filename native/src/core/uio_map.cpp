@@ -51,7 +51,8 @@ bool UioMap::OpenPath(Napi::Env env, const std::string& path) {
   wake_fd_ = kick_fd_ = fd;
   struct stat st;
   if (fstat(fd, &st) < 0) return ThrowSystemError(env, errno, "fstat", name_), false;
-  if (!S_ISCHR(st.st_mode)) return ThrowTypeError(env, (name_ + " is not a character device").c_str()), false;
+  // A file can be cut short under the mapping, which is SIGBUS; anything else that cannot be mapped says so itself.
+  if (S_ISREG(st.st_mode)) return ThrowTypeError(env, (name_ + " is not a character device").c_str()), false;
   return Map(env, fd);
 }
 

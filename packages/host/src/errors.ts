@@ -58,6 +58,14 @@ export const errorTable = {
   E_SOCKET: 'the control socket {path}: {reason}',
   E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
   E_STOP: 'stopping: {part}: {reason}',
+  E_FRONT_END_CHOICE: '{what}: {reason}',
+
+  // The kernel front end.
+  E_ALREADY_RUNNING: 'another TCMU daemon runs here: it holds {path}. Stop it first; `fuser {path}` names it',
+  E_KERNEL_MODULE: 'the kernel module {module} is not loaded, and modprobe could not load it: {reason}',
+  E_CONFIGFS: '{folder} is not there. Mount configfs: mount -t configfs none {path}',
+  E_NETLINK: 'netlink: {what}: {reason}',
+  E_KERNEL_ATTRIBUTE: 'device {device}: {file}: {reason}',
   E_RING_MAILBOX: '{ring}: the shared memory is no TCMU ring: {reason}. Is it a tcm-user device, and the kernel 4.18 or later?',
   E_RING_BROKEN: '{ring}: the ring is corrupt: {reason}. Nothing more is taken from it; reset it (action/reset_ring) and reopen the device',
   E_RING_NOT_IN_FLIGHT: '{ring}: command {id} was completed, but it is not in flight; it was completed twice. This is a bug of the host',

@@ -5,7 +5,9 @@ import { parseLun } from './control'
 import type { FrontEnd, PortalOptions } from './frontend'
 import { createHost, type Host, type HostOptions, type IoEngine } from './host'
 import { createLog } from './log'
+import type { NativeCore } from './platform'
 import { PathGuard } from './plugins'
+import { FakeKernel, KernelTree, NetlinkPeer } from './testing'
 
 /** Two hosts in one process, nothing real behind them: what is opened and closed, and in which order. */
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'tcmu-host-')))
@@ -138,4 +140,43 @@ test('check asks and opens nothing', async () => {
   expect(await host.check('ram', 'anything')).toBe(true)
   await expect(host.check('ram', 'x', { level: 1 })).rejects.toThrow(/E_OPTIONS: .*takes no options/)
   expect(seen).toEqual([])
+})
+
+describe('with the kernel as front end', () => {
+  const trees: KernelTree[] = []
+  afterAll(() => trees.forEach((t) => t.close()))
+
+  function kernelBench(cfgstring: string, peer = new NetlinkPeer()): Bench & { tree: KernelTree; peer: NetlinkPeer } {
+    const tree = new KernelTree()
+    trees.push(tree)
+    tree.add({ minor: 0, device: 'a', cfgstring })
+    const native = {
+      lockFile: () => true,
+      NetlinkSocket: function () { return peer },
+      UioMap: function () {
+        const kernel = new FakeKernel()
+        return { memory: kernel.memory, start: (fn: () => void) => kernel.onWake(fn), kick: () => kernel.kick(), close: () => kernel.close() }
+      },
+    } as unknown as NativeCore
+    return { ...bench({ luns: [], kernel: { roots: tree.roots, native } }), tree, peer }
+  }
+
+  test('devices are found, opened, listed; netlink is free again; no portal is opened', async () => {
+    const { host, seen, tree, portal } = kernelBench('ram/x')
+    await host.start()
+    expect(host.urls).toEqual(['uio0'])
+    expect(host.devices()).toMatchObject([{ lun: 0, name: 'a', cfgstring: 'ram/x', state: 'running' }])
+    expect([tree.parameter('block_netlink'), tree.parameter('reset_netlink')]).toEqual(['0', '1'])
+    await host.stop(1000)
+    expect(seen).toEqual(['+io', '+a', '-a', '-io'])
+    expect(portal).toEqual([])
+  })
+
+  test('netlink is free again also when the start fails', async () => {
+    const peer = new NetlinkPeer()
+    peer.known = false
+    const { host, tree } = kernelBench('ram/x', peer)
+    await expect(host.start()).rejects.toThrow(/^E_NETLINK/)
+    expect(tree.parameter('block_netlink')).toBe('0')
+  })
 })

@@ -2,16 +2,22 @@ import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
 import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, Sequence, serialOf, type Step } from './control'
-import { type DeviceRuntime, openDevice } from './device'
+import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine } from './io'
+import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+import type { DataArea } from './wire'
 
 /** An opener of files for handlers that is closed with the host. */
 export interface IoEngine extends HandlerIo {
+  /** Start what was asked for since the last time. */
+  submit?(): void
+  /** Forget memory before it is unmapped. */
+  release?(area: DataArea): void
   close(): Promise<void>
 }
 
@@ -24,6 +30,8 @@ export interface HostParts {
 }
 
 export interface HostOptions {
+  /** Serve the kernel's devices (LIO), and no portal of our own. */
+  readonly kernel?: KernelOptions
   readonly luns?: readonly LunConfig[]
   readonly targetName?: string
   readonly portal?: Address
@@ -93,13 +101,18 @@ export class Host {
   constructor(private readonly options: HostOptions) {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
+    const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
+      ...(kernel?.before ?? []),
       { name: 'handlers', start: () => this.reportHandlers() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
-      { name: 'devices', start: () => this.openDevices(), stop: (ms) => this.closeDevices(ms) },
-      { name: 'portal', start: () => this.openPortal(), stop: (ms) => this.portal?.close(ms) },
+      ...(kernel ? [kernel.serve] : [
+        { name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) },
+        { name: 'portal', start: () => this.openPortal(), stop: (ms: number) => this.portal?.close(ms) },
+      ]),
       { name: 'control socket', start: () => this.openSocket(), stop: () => this.socket?.close() },
+      ...(kernel ? [kernel.after] : []),
     ]
     this.sequence = new Sequence(steps, (e) => this.log.error(e.message))
   }
@@ -124,9 +137,10 @@ export class Host {
     return this.sequence.stop(deadlineMs)
   }
 
-  /** One URL for each LUN, once the portal listens. */
+  /** One URL for each LUN, once the portal listens; the UIO devices that are served, under the kernel. */
   get urls(): string[] {
     const at = this.bound
+    if (this.options.kernel) return [...this.devicesByLun.keys()].map((minor) => `uio${minor}`)
     return at ? [...this.devicesByLun.keys()].map((lun) => `iscsi://${formatAddress(at)}/${this.targetName}/${lun}`) : []
   }
 
@@ -163,7 +177,7 @@ export class Host {
     const failures: TcmuError[] = []
     for (const [lun, config] of (this.options.luns ?? []).entries()) {
       try {
-        const device = await this.openDevice(config)
+        const device = await this.openDevice({ ...config, serial: config.serial ?? serialOf(this.targetName, config.name) })
         this.devicesByLun.set(lun, device)
         await this.hooks.deviceAdded.promise(device)
         this.log.info({ device: config.name, lun }, `${config.subtype}/${config.config} is LUN ${lun}, ${device.blocks} blocks of ${device.blockSize} bytes`)
@@ -178,15 +192,33 @@ export class Host {
     if (first) throw tcmuError('E_DEVICES', { count: failures.length, devices: failures.map((f) => f.facts.device).join(', '), first: first.message })
   }
 
-  private async openDevice(config: LunConfig): Promise<DeviceRuntime> {
-    const { name, subtype } = config
+  /** What the kernel front end asks of this host. Devices are listed by their UIO minor number. */
+  private kernelHost(): KernelHost {
+    return {
+      open: (spec, serial) => this.openDevice(spec, serial),
+      knows: (subtype) => this.registry.knows(subtype),
+      flush: () => this.io?.submit?.(),
+      release: (area) => this.io?.release?.(area),
+      added: async (minor, device) => {
+        this.devicesByLun.set(minor, device)
+        await this.hooks.deviceAdded.promise(device)
+      },
+      removed: async (minor, device) => {
+        this.devicesByLun.delete(minor)
+        await this.hooks.deviceRemoved.promise(device)
+      },
+      log: handlerLog(this.log, { frontend: 'tcmu' }),
+    }
+  }
+
+  private async openDevice(spec: DeviceSpec, serial?: () => string): Promise<DeviceRuntime> {
+    const { name, subtype } = spec
     const log = handlerLog(this.log, { device: name, handler: subtype })
-    this.registry.checkOptions(subtype, config.options, name)
+    this.registry.checkOptions(subtype, spec.options, name)
     const handler = await this.registry.load(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
-      const spec = { ...config, serial: config.serial ?? serialOf(this.targetName, name) }
-      return await openDevice(spec, { handler, io: this.io!, log })
+      return await openDevice(spec, { handler, io: this.io!, log, serial })
     } finally {
       clearTimeout(slow)
     }

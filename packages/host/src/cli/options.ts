@@ -4,6 +4,7 @@ import {
 } from '../control'
 import { quote, tcmuError } from '../errors'
 import type { HostOptions } from '../host'
+import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
 import { createLog, levelNumber, type Logger } from '../log'
 
@@ -27,6 +28,9 @@ export interface HandlerFlags {
 
 export interface ServeFlags extends HandlerFlags {
   readonly frontend: string
+  readonly netlink: boolean
+  readonly foreign: 'reject' | 'ignore'
+  readonly handlerPath: readonly string[]
   readonly portal?: string
   readonly lun: readonly string[]
   readonly targetName?: string
@@ -66,9 +70,10 @@ export function handlerOptions(flags: HandlerFlags, at: Surroundings): HostOptio
   }
 }
 
-function lunsOf(flags: ServeFlags, config: Config): readonly LunConfig[] {
+function lunsOf(flags: ServeFlags, config: Config, kernel: boolean): readonly LunConfig[] {
   const luns = flags.lun.length ? flags.lun.map(parseLun) : config.luns
-  if (!luns.length) throw tcmuError('E_NO_LUNS')
+  if (kernel && luns.length) throw tcmuError('E_FRONT_END_CHOICE', { what: 'front end tcmu', reason: 'its devices are made with targetcli or configfs, not with --lun or `luns`; use --frontend iscsi for these' })
+  if (!kernel && !luns.length) throw tcmuError('E_NO_LUNS')
   const names = new Set<string>()
   for (const { name } of luns) {
     if (names.has(name)) throw tcmuError('E_LUN_TEXT', { text: name, reason: 'two LUNs have this name' })
@@ -77,11 +82,26 @@ function lunsOf(flags: ServeFlags, config: Config): readonly LunConfig[] {
   return luns
 }
 
+/** Which front end serves, and why that one. */
+export interface Choice {
+  readonly frontend: 'tcmu' | 'iscsi'
+  readonly why: string
+}
+
+/** `auto`: the portal for LUNs that were given; without any, the kernel where that works. Rejects as serveOptions throws. */
+export async function chooseFrontEnd(flags: ServeFlags, at: Surroundings): Promise<Choice> {
+  if (flags.frontend === 'tcmu' || flags.frontend === 'iscsi') return { frontend: flags.frontend, why: 'as asked' }
+  if (flags.lun.length || loadConfig(flags.config, at.env).luns.length) return { frontend: 'iscsi', why: 'for the LUNs that were given' }
+  const { usable, why } = await tcmuUsable(systemRoots, at.uid)
+  return { frontend: usable ? 'tcmu' : 'iscsi', why }
+}
+
 /** What to serve, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
-export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & { readonly log: Logger } {
-  const { config, ...handlers } = handlerOptions(flags, at)
-  const { log } = handlers
-  const luns = lunsOf(flags, config)
+export function serveOptions(flags: ServeFlags, at: Surroundings, frontend: Choice['frontend'] = 'iscsi'): HostOptions & { readonly log: Logger } {
+  const { config, ...found } = handlerOptions(flags, at)
+  const { log } = found
+  const handlers = { ...found, handlerPaths: [...flags.handlerPath, ...(found.handlerPaths ?? [])] }
+  const luns = lunsOf(flags, config, frontend === 'tcmu')
   if (flags.lun.length && config.luns.length) log.info(`--lun replaces the ${config.luns.length} LUNs of ${config.file}`)
   const portal = parseAddress(flags.portal ?? config.portal ?? '127.0.0.1')
   const chap = readChap({
@@ -93,7 +113,9 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
   if (!chap && !flags.allowOpenPortal && !isLoopback(portal.address)) throw tcmuError('E_PORTAL_OPEN', { address: portal.address })
   const socket = flags.socket ?? defaultSocket(at.env, at.uid)
   return {
-    ...handlers, luns, portal, chap, socket,
+    ...handlers, luns, portal,
+    ...(frontend === 'tcmu' && { kernel: { netlink: flags.netlink, foreign: flags.foreign } }),
+    chap, socket,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),
     acl: config.acl,
     allowOpen: flags.allowOpenPortal === true,

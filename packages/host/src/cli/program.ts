@@ -14,6 +14,11 @@ const looksAtHandlers = (c: Command): Command => c
   .option('--config <file>', 'configuration file, JSON or YAML (default: host.json or host.yaml in /etc/tcmu, then in ~/.config/tcmu)')
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
 
+const picksFrontEnd = (c: Command): Command => c
+  .addOption(new Option('--frontend <name>', 'who asks the devices: the kernel (tcmu: LIO, targetcli), initiators over TCP (iscsi), or whichever fits (auto)').choices(['auto', 'tcmu', 'iscsi']).default('auto'))
+  .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
+  .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
+
 /** A command line, and what it comes to: `exit` is called with the code of the command that ran. */
 export function program(at: Surroundings, exit: (code: number) => void): Command {
   const root = new Command('tcmu-host')
@@ -25,8 +30,8 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
   const command = (name: string, description: string, help: string): Command =>
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
-  looksAtHandlers(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))
-    .addOption(new Option('--frontend <name>', 'who asks the devices: initiators over TCP (iscsi), or whatever works here (auto)').choices(['auto', 'iscsi']).default('auto'))
+  looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve)))
+    .option('--handler-path <folder>', 'one more handler package, or folder of them', collect, [])
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .addOption(new Option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on').argParser(collect).default([], 'the luns of the configuration file'))
     .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')

@@ -1,7 +1,7 @@
 import { createHost, type Host } from '../host'
 import { reasonOf } from '../errors'
 import type { Logger } from '../log'
-import { type ServeFlags, serveOptions, type Surroundings } from './options'
+import { chooseFrontEnd, type ServeFlags, serveOptions, type Surroundings } from './options'
 
 /** How long commands under way may take to end once a signal came. */
 export const DRAIN_MS = 10_000
@@ -45,22 +45,19 @@ async function stopWithin(host: Host, log: Logger): Promise<boolean> {
   return stopped
 }
 
-/** `auto` is what works here; later the kernel's ring comes first. */
-const chosen = (asked: string): string =>
-  asked === 'auto' ? 'front end: iscsi, in user space (this version has no kernel front end)' : 'front end: iscsi, as asked'
-
 /** Serve until a signal. Resolves to the exit code. */
 export async function serve(flags: ServeFlags, at: Surroundings): Promise<number> {
-  const options = serveOptions(flags, at)
+  const choice = await chooseFrontEnd(flags, at)
+  const options = serveOptions(flags, at, choice.frontend)
   const { log } = options
   const signalled = firstSignal(log)
   let faulted: (why: string) => void = () => undefined
   const fault = new Promise<string>((resolve) => (faulted = resolve))
   catchFaults(log, faulted)
-  log.info(chosen(flags.frontend))
+  log.info(`front end: ${choice.frontend} (${choice.why})`)
   const host = createHost({ ...options, log })
   const first = await Promise.race([host.start().then(() => undefined), signalled, fault])
-  if (first === undefined) process.stdout.write(`ready ${host.urls.join(' ')}\n`)
+  if (first === undefined) process.stdout.write(`${['ready', ...host.urls].join(' ')}\n`)
   const why = first ?? (await Promise.race([signalled, fault]))
   log.info(`${why}: stopping`)
   const clean = await stopWithin(host, log)

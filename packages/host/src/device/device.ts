@@ -39,6 +39,8 @@ export interface DeviceParts {
   /** Generic rows under a blocks handler, a commands handler's own otherwise. */
   readonly rows: readonly CommandRow[]
   readonly log: HandlerLog
+  /** As in DeviceDeps. */
+  readonly serial?: () => string
 }
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
@@ -59,6 +61,7 @@ export class DeviceRuntime implements LogicalUnit {
 
   private lifecycle: State = 'running'
   private capacity: number
+  private configText: string
   private wce: boolean
   private changing: Promise<unknown> = Promise.resolve()
   private table: CommandTable | undefined
@@ -77,8 +80,9 @@ export class DeviceRuntime implements LogicalUnit {
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
     this.abilities = blocks ? abilitiesOf(blocks, p.lacking) : noAbilities
-    this.limits = limitsOf(p, spec.blockSize)
-    this.identity = identityOf(p, spec.serial)
+    this.limits = limitsOf(p, spec.blockSize, spec.maxTransferBlocks)
+    this.identity = identityOf(p, parts.serial ?? (() => spec.serial))
+    this.configText = spec.config
     this.physicalExponent = p.physicalExponent ?? 0
     this.readOnly = spec.readOnly === true || p.readOnly === true
     this.rotationRate = p.solidState ? 1 : 0
@@ -109,7 +113,7 @@ export class DeviceRuntime implements LogicalUnit {
     return this.parts.spec.subtype
   }
   get config(): string {
-    return this.parts.spec.config
+    return this.configText
   }
   get blockSize(): number {
     return this.parts.spec.blockSize
@@ -300,6 +304,7 @@ export class DeviceRuntime implements LogicalUnit {
     if (!handler.reconfigure) return Status.NOT_HANDLED
     const status = (await handler.reconfigure(state, change)) ?? Status.OK
     if (status === Status.OK && change.kind === 'size') this.resized(change.sizeBytes)
+    if (status === Status.OK && change.kind === 'config') this.configText = change.config
     return status
   }
 

@@ -53,7 +53,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   try {
     checkGeometry(spec, sizeBytes)
     const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
-    runtime = new DeviceRuntime({ spec, handler, state, properties, sizeBytes, rows, log })
+    runtime = new DeviceRuntime({ spec, handler, state, properties, sizeBytes, rows, log, serial: deps.serial })
     return runtime
   } catch (e) {
     await handler.close?.(state)

@@ -13,6 +13,8 @@ export interface DeviceSpec {
   readonly blockSize: number
   readonly serial: string
   readonly readOnly?: boolean
+  /** The longest transfer that whoever sends commands can make, in blocks. */
+  readonly maxTransferBlocks?: number
 }
 
 /** What a device is given to work with. */
@@ -22,6 +24,8 @@ export interface DeviceDeps {
   readonly log: HandlerLog
   /** Generic rows under a blocks handler; default: the block command set. */
   readonly rows?: readonly CommandRow[]
+  /** The serial number where it may change while the device is open; default: that of the spec. Asked for by commands. */
+  readonly serial?: () => string
 }
 
 const MiB = 2 ** 20
@@ -36,11 +40,11 @@ const MAX_UNMAP_DESCRIPTORS = 256
 const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 
 /** Block limits from what the handler declared, the rest by default. */
-export function limitsOf(p: DeviceProperties, blockSize: number): Limits {
+export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity): Limits {
   const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
   return {
-    maxTransfer: Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize),
-    optimalTransfer: p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize,
+    maxTransfer: Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize, most),
+    optimalTransfer: Math.min(p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize, most),
     optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
     maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,
     maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
@@ -52,6 +56,11 @@ export function limitsOf(p: DeviceProperties, blockSize: number): Limits {
 }
 
 /** LIO's own names, so that a disk keeps its identity when it moves between the kernel's backends and this host. */
-export function identityOf(p: DeviceProperties, serial: string): Identity {
-  return { vendor: p.vendor ?? 'LIO-ORG', product: p.product ?? 'TCMU device', revision: p.revision ?? '0002', serial }
+export function identityOf(p: DeviceProperties, serial: () => string): Identity {
+  return {
+    vendor: p.vendor ?? 'LIO-ORG', product: p.product ?? 'TCMU device', revision: p.revision ?? '0002',
+    get serial() {
+      return serial()
+    },
+  }
 }

@@ -2,7 +2,7 @@ import { ABI_VERSION, loadCore, type NativeCore } from '@tcmu/native'
 import { tcmuError } from '../errors'
 
 export { IO_PENDING, IO_SYNC, IoOp } from '@tcmu/native'
-export type { IoTable, NativeCore, NativeIoEngine, NativeUioMap } from '@tcmu/native'
+export type { IoTable, NativeCore, NativeIoEngine, NativeNetlinkSocket, NativeUioMap } from '@tcmu/native'
 
 /** The addon, loaded on first use. Throws E_ADDON_MISSING or E_ADDON_VERSION. */
 export function loadNative(load: () => NativeCore = loadCore): NativeCore {

@@ -84,6 +84,10 @@ export class HandlerRegistry {
     return this.entry(subtype).accepted
   }
 
+  knows(subtype: string): boolean {
+    return this.entries.has(subtype)
+  }
+
   private entry(subtype: string): Entry {
     const entry = this.entries.get(subtype)
     if (entry) return entry

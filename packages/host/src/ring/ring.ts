@@ -102,6 +102,11 @@ export class Ring {
     return this.slots.count
   }
 
+  /** Whether everything the kernel posted was taken and completed. */
+  get empty(): boolean {
+    return this.slots.count === 0 && this.position === Atomics.load(this.words, at.head)
+  }
+
   /** Why nothing is taken any more. */
   get broken(): TcmuError | undefined {
     return this.fault

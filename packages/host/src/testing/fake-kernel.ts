@@ -9,11 +9,12 @@ export interface FakeKernelOptions {
   readonly ringBytes?: number
   /** Default 1 MiB. */
   readonly dataBytes?: number
-  /** Default 4096. */
   readonly blockBytes?: number
   /** Mailbox flags; default: everything. */
   readonly flags?: number
   readonly seed?: number
+  /** `ringBytes + dataBytes` to live in, e.g. a mapping that the other side has too. Default: its own. */
+  readonly memory?: ArrayBuffer
   /** `fail`: TASK SET FULL when there is no room (qfull_time_out=0), instead of queueing. */
   readonly whenFull?: 'queue' | 'fail'
 }
@@ -80,10 +81,9 @@ export class FakeKernel {
   private processing = false
 
   constructor(private readonly options: FakeKernelOptions = {}) {
-    const { ringBytes = 4096, dataBytes = 1 << 20, blockBytes = 4096, seed = 1 } = options
-    this.flags = options.flags ?? all
-    this.memory = new ArrayBuffer(ringBytes + dataBytes)
-    this.bytes = new Uint8Array(this.memory)
+    const { ringBytes = 4096, dataBytes = 1 << 20, blockBytes = 4096, seed = 1, flags = all, memory = new ArrayBuffer(ringBytes + dataBytes) } = options
+    this.flags = flags
+    this.bytes = new Uint8Array((this.memory = memory))
     Mailbox.encode({ version: MAILBOX_VERSION, flags: this.flags, cmdrOff: Mailbox.size, cmdrSize: ringBytes - Mailbox.size }, this.bytes)
     this.ring = new EntryRing(this.bytes, Mailbox.size, ringBytes - Mailbox.size)
     this.data = new DataBlocks(this.bytes, ringBytes, blockBytes, new Random(seed))

@@ -1,0 +1,234 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { serialOf } from '../control/serial'
+import type { DeviceRuntime, DeviceSpec } from '../device'
+import { Pump } from '../device/pump'
+import { quote, reasonOf, type TcmuError } from '../errors'
+import type { HandlerLog } from '../handler/types'
+import { Status } from '../scsi'
+import type { DataArea } from '../wire'
+import { type Attributes, codeOf, DeviceFolder, type Roots } from './configfs'
+import { type DeviceConfig, parseDeviceConfig } from './device-config'
+import type { KernelChange } from './netlink'
+import { type UioMap, UioPort } from './port'
+import { EINVAL, errnoOfStatus } from './reply'
+import { SerialCache } from './serial'
+import { mapSize, type UioDevice } from './uio-scan'
+
+/** What devices are made with. */
+export interface DeviceParts {
+  readonly roots: Roots
+  readonly map: (path: string, size: number) => UioMap
+  /** Open the handler; `serial` says the unit serial number as it is at that moment. */
+  readonly open: (spec: DeviceSpec, serial: () => string) => Promise<DeviceRuntime>
+  readonly log: HandlerLog
+  /** What becomes of commands a former daemon left in the ring. Default: initiators try again. */
+  readonly resetRing?: 'retry' | 'fail'
+  /** Start collected I/O, before the kernel is told of a batch. */
+  readonly flush?: () => void
+  /** Forget memory that is about to be unmapped. */
+  readonly release?: (area: DataArea) => void
+}
+
+/** udev or a container's /dev may be later than the kernel. */
+const NODE_TRIES = 20
+const NODE_PAUSE_MS = 50
+/** The kernel posts nothing while the device is blocked: what is in the ring then is all there is to do. */
+const DRAIN_PAUSE_MS = 5
+/** A ring that breaks again and again is left alone. */
+const MOST_RESETS = 3
+const RESET_WINDOW_MS = 60_000
+
+/** A device of the kernel that this host serves: from the mapping of its ring to its handler. */
+export class KernelDevice {
+  private pump: Pump | undefined
+  private port: UioPort | undefined
+  private resets: number[] = []
+  private leaving = false
+  /** A change of the kernel's is under way: it writes the new value itself when we have answered. */
+  private changing = false
+
+  private constructor(
+    readonly at: UioDevice, private readonly config: DeviceConfig, private readonly folder: DeviceFolder,
+    readonly runtime: DeviceRuntime, private readonly serial: SerialCache, private readonly parts: DeviceParts,
+  ) {}
+
+  /**
+   * Open a device. `existing`: it was there before this host, and what is in its ring is given up first; it is let go
+   * again whatever happens. Rejects with what went wrong; nothing stays open then.
+   */
+  static async open(at: UioDevice, parts: DeviceParts, existing: boolean): Promise<KernelDevice> {
+    const folder = new DeviceFolder(parts.roots, at)
+    const blocked = existing && (await folder.block(true))
+    try {
+      if (blocked) await folder.resetRing(parts.resetRing ?? 'retry')
+      return await KernelDevice.make(at, parts, folder, existing)
+    } finally {
+      if (blocked) await folder.block(false).catch((e: unknown) => parts.log.error(`${at.device} stays blocked: ${reasonOf(e)}`))
+    }
+  }
+
+  private static async make(at: UioDevice, parts: DeviceParts, folder: DeviceFolder, existing: boolean): Promise<KernelDevice> {
+    const config = parseDeviceConfig(at.cfgstring)
+    const asked = await folder.attributes()
+    const size = await mapSize(parts.roots, at)
+    const fallback = serialOf(`user_${at.hba}`, at.device)
+    const serial = new SerialCache(() => folder.serial() || fallback, fallback)
+    const map = await openNode(parts, at.minor, size)
+    let runtime: DeviceRuntime | undefined
+    try {
+      runtime = await parts.open({
+        name: at.device, subtype: config.subtype, config: config.config, sizeBytes: asked.sizeBytes, blockSize: asked.blockSize,
+        serial: fallback, ...(asked.maxSectors !== undefined && { maxTransferBlocks: asked.maxSectors }),
+      }, () => serial.value)
+      const device = new KernelDevice(at, config, folder, runtime, serial, parts)
+      await device.agree(asked, existing)
+      device.attach(map)
+      return device
+    } catch (e) {
+      await runtime?.close(0).catch((closing: unknown) => parts.log.error(`${at.device} did not close cleanly: ${reasonOf(closing)}`))
+      map.close()
+      throw e
+    }
+  }
+
+  /** Make what configfs says and what the device is the same. */
+  private async agree(asked: Attributes, existing: boolean): Promise<void> {
+    const { folder, runtime } = this
+    const sizeBytes = runtime.blocks * runtime.blockSize
+    if (sizeBytes !== asked.sizeBytes) await folder.pushSize(sizeBytes)
+    await folder.setAttribute('tmr_notification', 1)
+    if (asked.writeCache === undefined || asked.writeCache === runtime.writeCache) return
+    // A device that served before was set so by somebody; on a new one 0 is only what the kernel starts with, and it can
+    // be written without an event as long as the device is not enabled.
+    if (existing || asked.writeCache) await this.adoptWriteCache(asked.writeCache)
+    else await folder.setAttribute('emulate_write_cache', 1)
+  }
+
+  private async adoptWriteCache(on: boolean): Promise<void> {
+    const status = await this.runtime.setWriteCache(on)
+    if (status !== Status.OK) this.parts.log.warn(`${this.at.device}: emulate_write_cache is ${on ? 1 : 0}, which ${this.config.subtype} cannot do`)
+  }
+
+  private attach(map: UioMap): void {
+    const { log, flush } = this.parts
+    const name = this.at.device
+    this.port = new UioPort(map, (e) => log.error(`${name}: uio${this.at.minor} is gone: ${reasonOf(e)}`))
+    this.pump = new Pump(this.port, this.runtime, {
+      flush,
+      broken: (e) => void this.repair(e),
+      malformed: (f) => log.warn(`${name}: the ring at ${f.position}: ${f.reason}`),
+      failed: (e) => log.error(`${name}: a bug of the host: ${reasonOf(e)}`, { stack: (e as Error | undefined)?.stack }),
+    })
+    this.runtime.hooks.event.tap('configfs', (event) => {
+      if (event.kind === 'resized' && !this.changing && !this.leaving) this.tellSize(event.sizeBytes)
+    })
+  }
+
+  private tellSize(sizeBytes: number): void {
+    this.folder.pushSize(sizeBytes).catch((e: unknown) => this.parts.log.error(`${this.at.device}: its new size: ${reasonOf(e)}`))
+  }
+
+  /** The ring makes no sense any more: start it anew, so that only what was in it is lost. */
+  private async repair(fault: TcmuError): Promise<void> {
+    const { log } = this.parts
+    log.error(fault.message)
+    const now = Date.now()
+    this.resets = [...this.resets.filter((t) => now - t < RESET_WINDOW_MS), now]
+    if (this.leaving || this.resets.length > MOST_RESETS) return
+    try {
+      if (!(await this.folder.block(true))) return
+      try {
+        await this.folder.resetRing(this.parts.resetRing ?? 'retry')
+        this.pump?.reset()
+        log.warn(`${this.at.device}: the ring was reset`)
+      } finally {
+        await this.folder.block(false)
+      }
+    } catch (e) {
+      log.error(`${this.at.device}: the ring could not be reset: ${reasonOf(e)}`)
+    }
+  }
+
+  /** Do what the administrator wrote; 0 or a negative errno. Values as they are already are fine. */
+  async reconfigure(change: KernelChange): Promise<number> {
+    this.changing = true
+    try {
+      if (change.kind === 'size') return await this.resize(change.sizeBytes)
+      if (change.kind === 'writeCache') return await this.switchWriteCache(change.on)
+      return await this.reconfigureHandler(change.cfgstring)
+    } finally {
+      this.changing = false
+    }
+  }
+
+  private async resize(sizeBytes: number): Promise<number> {
+    const { runtime } = this
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < runtime.blockSize || sizeBytes % runtime.blockSize) return EINVAL
+    if (sizeBytes === runtime.blocks * runtime.blockSize) return 0
+    return errnoOfStatus(await runtime.reconfigure({ kind: 'size', sizeBytes }))
+  }
+
+  private async switchWriteCache(on: boolean): Promise<number> {
+    const { runtime } = this
+    if (runtime.writeCache === on) return 0
+    const status = await runtime.setWriteCache(on)
+    if (status === Status.OK) runtime.attention(Status.MODE_CHANGED)
+    return errnoOfStatus(status)
+  }
+
+  private async reconfigureHandler(cfgstring: string): Promise<number> {
+    const wanted = parseDeviceConfig(cfgstring)
+    if (wanted.subtype === this.runtime.subtype && wanted.config === this.runtime.config) return 0
+    if (wanted.subtype !== this.runtime.subtype) {
+      this.parts.log.error(`${this.at.device}: its handler cannot be changed from ${this.runtime.subtype} to ${quote(wanted.subtype)}; delete the device and create it anew`)
+      return EINVAL
+    }
+    return errnoOfStatus(await this.runtime.reconfigure({ kind: 'config', config: wanted.config }))
+  }
+
+  /** The kernel is about to take the device away: nothing of it in configfs is touched from here on. */
+  async remove(deadlineMs: number): Promise<void> {
+    this.leaving = true
+    this.serial.freeze()
+    await this.close(deadlineMs)
+  }
+
+  /** End serving a device that stays: new commands get BUSY meanwhile, and wait in the ring afterwards. */
+  async leave(deadlineMs: number): Promise<void> {
+    this.leaving = true
+    const blocked = await this.folder.block(true).catch(() => false)
+    try {
+      const until = performance.now() + deadlineMs
+      while (blocked && !this.pump!.ring.empty && performance.now() < until) await sleep(DRAIN_PAUSE_MS)
+      await this.close(Math.max(0, until - performance.now()))
+    } finally {
+      if (blocked) await this.folder.block(false)
+    }
+  }
+
+  private async close(deadlineMs: number): Promise<void> {
+    const { pump, port, runtime, parts } = this
+    const idle = await pump!.stop(deadlineMs)
+    if (!idle) parts.log.warn(`${this.at.device}: ${pump!.ring.inFlight} commands were not done in ${deadlineMs} ms`)
+    try {
+      await runtime.close(0)
+    } finally {
+      pump!.close()
+      parts.release?.(pump!.ring.area)
+      port!.close()
+    }
+  }
+}
+
+async function openNode(parts: DeviceParts, minor: number, size: number): Promise<UioMap> {
+  const path = join(parts.roots.dev, `uio${minor}`)
+  for (let n = 1; ; n++) {
+    try {
+      return parts.map(path, size)
+    } catch (e) {
+      if (codeOf(e) !== 'ENOENT' || n === NODE_TRIES) throw e
+      await sleep(NODE_PAUSE_MS)
+    }
+  }
+}
