@@ -56,6 +56,7 @@ export const errorTable = {
   E_FRONT_END: 'the {frontend} front end did not load: {reason}',
   E_PORTAL_LISTEN: 'the portal cannot listen on {address}: {reason}',
   E_SOCKET: 'the control socket {path}: {reason}',
+  E_DBUS_ADDRESS: '{text} is not the address of a message bus: {reason}. Example: unix:path=/run/dbus/system_bus_socket',
   E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
   E_STOP: 'stopping: {part}: {reason}',
   E_RING_MAILBOX: '{ring}: the shared memory is no TCMU ring: {reason}. Is it a tcm-user device, and the kernel 4.18 or later?',
