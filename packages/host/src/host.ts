@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, Sequence, serialOf, type Step } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, Sequence, serialOf, type Step } from './control'
 import { type DeviceRuntime, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -39,6 +39,8 @@ export interface HostOptions {
   readonly socket?: string
   /** Fail when the control socket cannot be had; otherwise that is a warning. */
   readonly socketAsked?: boolean
+  /** Address of the message bus to be targetcli's service on. Left out or false: none. */
+  readonly dbus?: string | false
   readonly log?: Logger
   readonly parts?: HostParts
 }
@@ -88,6 +90,7 @@ export class Host {
   private io: IoEngine | undefined
   private portal: Portal | undefined
   private socket: ControlSocket | undefined
+  private dbus: DbusService | undefined
   private bound: Address | undefined
 
   constructor(private readonly options: HostOptions) {
@@ -98,6 +101,7 @@ export class Host {
       { name: 'handlers', start: () => this.reportHandlers() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
       { name: 'devices', start: () => this.openDevices(), stop: (ms) => this.closeDevices(ms) },
+      { name: 'D-Bus', start: () => this.openBus(), stop: () => this.dbus?.stop() },
       { name: 'portal', start: () => this.openPortal(), stop: (ms) => this.portal?.close(ms) },
       { name: 'control socket', start: () => this.openSocket(), stop: () => this.socket?.close() },
     ]
@@ -211,6 +215,18 @@ export class Host {
     for (const [i, result] of closed.entries()) {
       if (result.status === 'rejected') this.log.error({ device: open[i].name }, `${open[i].name} did not close cleanly: ${reasonOf(result.reason)}`)
     }
+  }
+
+  private openBus(): Promise<void> | undefined {
+    const { dbus: address } = this.options
+    if (!address) return undefined
+    const handlers = {
+      list: () => this.handlers().handlers,
+      check: (subtype: string, config: string) => this.check(subtype, config),
+      device: (name: string) => [...this.devicesByLun.values()].find((d) => d.name === name),
+    }
+    this.dbus = new DbusService({ address, handlers, log: handlerLog(this.log) })
+    return this.dbus.start()
   }
 
   private async openPortal(): Promise<void> {

@@ -1,11 +1,12 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import {
   type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
 import { tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { importModule, withSdk } from '../plugins'
-import { createLog, levelNumber, type Logger } from '../log'
+import { createLog, HostLog, type Logger } from '../log'
+import { busOf, levelOf, logSettings } from './daemon'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -13,12 +14,15 @@ type Env = Readonly<Record<string, string | undefined>>
 export interface Surroundings {
   readonly env: Env
   readonly uid: number | undefined
+  /** In place of /etc/tcmu. */
+  readonly system?: string
 }
 
 /** Flags that every command understands which looks at handlers. */
 export interface HandlerFlags {
   readonly config?: string
   readonly handlerRoot?: string
+  readonly handlerPath?: readonly string[]
   readonly logLevel?: string
 }
 
@@ -34,6 +38,11 @@ export interface ServeFlags extends HandlerFlags {
   readonly allowOpenPortal?: boolean
   readonly stateDir?: string
   readonly socket?: string
+  readonly debug?: boolean
+  readonly nofile?: string
+  readonly tcmuLogDir?: string
+  /** True: the system's; text: the address of another one. */
+  readonly dbus?: boolean | string
 }
 
 /** Where `npm install --prefix` puts handlers: one place for root, one for each user. */
@@ -42,23 +51,21 @@ export function defaultHandlerRoot({ env, uid }: Surroundings): string {
   return join(env.XDG_DATA_HOME || join(env.HOME || '/', '.local/share'), 'tcmu/handlers')
 }
 
-function logOf(config: Config, level: string | undefined): Logger {
-  if (level !== undefined && levelNumber(level) === undefined) {
-    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: level })
-  }
-  return createLog({ level: level ?? config.logLevel })
-}
+/** What there is, and the log of it. */
+interface Prepared { readonly log: Logger; readonly config: Config }
 
 /** What handlers there are, by configuration and flags; the flags win. */
-export function handlerOptions(flags: HandlerFlags, at: Surroundings): HostOptions & { readonly log: Logger; readonly config: Config } {
-  const config = loadConfig(flags.config, at.env)
+export function handlerOptions(flags: HandlerFlags, at: Surroundings, open?: (config: Config) => Logger): HostOptions & Prepared {
+  const faults: Error[] = []
+  const config = loadConfig(flags.config, at.env, { system: at.system, fault: (e) => void faults.push(e) })
+  const log = open?.(config) ?? createLog({ level: levelOf(flags) ?? config.logLevel })
+  for (const fault of faults) log.warn(`${fault.message}; this line is left out`)
   const asked = flags.handlerRoot ?? config.handlerRoot
   return {
-    config,
+    config, log,
     handlerRoot: asked ?? defaultHandlerRoot(at),
     handlerRootAsked: asked !== undefined,
-    handlerPaths: config.handlerPaths,
-    log: logOf(config, flags.logLevel),
+    handlerPaths: [...(flags.handlerPath ?? []).map((p) => resolve(p)), ...config.handlerPaths],
     parts: { loadModule: withSdk(join(__dirname, '../..'), importModule) },
   }
 }
@@ -75,8 +82,9 @@ function lunsOf(flags: ServeFlags, config: Config): readonly LunConfig[] {
 }
 
 /** What to serve, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
-export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & { readonly log: Logger } {
-  const { config, ...handlers } = handlerOptions(flags, at)
+export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & Prepared & { readonly hostLog: HostLog } {
+  let hostLog: HostLog | undefined
+  const { config, ...handlers } = handlerOptions(flags, at, (c) => (hostLog = new HostLog(logSettings(flags, at, c))).logger)
   const { log } = handlers
   const luns = lunsOf(flags, config)
   if (flags.lun.length && config.luns.length) log.info(`--lun replaces the ${config.luns.length} LUNs of ${config.file}`)
@@ -90,7 +98,8 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
   if (!chap && !flags.allowOpenPortal && !isLoopback(portal.address)) throw tcmuError('E_PORTAL_OPEN', { address: portal.address })
   const socket = flags.socket ?? defaultSocket(at.env, at.uid)
   return {
-    ...handlers, luns, portal, chap, socket,
+    ...handlers, config, hostLog: hostLog!, luns, portal, chap, socket,
+    dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),
     acl: config.acl,
     allowOpen: flags.allowOpenPortal === true,

@@ -11,8 +11,18 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const looksAtHandlers = (c: Command): Command => c
   .option('--handler-root <folder>', 'folder with the node_modules of installed handlers')
-  .option('--config <file>', 'configuration file, JSON or YAML (default: host.json or host.yaml in /etc/tcmu, then in ~/.config/tcmu)')
+  .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
+  .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd')
+
+/** Flags of the C daemon, and the message bus. */
+const isDaemon = (c: Command): Command => c
+  .option('--dbus [address]', 'answer targetcli on the system bus, or on the bus at an address')
+  .option('--no-dbus', 'stay off the message bus')
+  .option('-d, --debug', 'log everything: --log-level 5')
+  .option('-f, --nofile <n>', 'let the host open that many files, 65536 to 1048576')
+  .option('-l, --tcmu-log-dir <folder>', 'folder for tcmu-runner.log (default: $TCMU_LOGDIR, then the configuration)')
+  .version(hostVersion(), '-V, --version', 'print the version')
 
 /** A command line, and what it comes to: `exit` is called with the code of the command that ran. */
 export function program(at: Surroundings, exit: (code: number) => void): Command {
@@ -25,7 +35,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
   const command = (name: string, description: string, help: string): Command =>
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
-  looksAtHandlers(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))
+  isDaemon(looksAtHandlers(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve)))
     .addOption(new Option('--frontend <name>', 'who asks the devices: initiators over TCP (iscsi), or whatever works here (auto)').choices(['auto', 'iscsi']).default('auto'))
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on', collect, [])

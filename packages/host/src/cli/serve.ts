@@ -1,6 +1,8 @@
 import { createHost, type Host } from '../host'
 import { reasonOf } from '../errors'
 import type { Logger } from '../log'
+import { raiseFiles } from './daemon'
+import { followConfig } from './follow'
 import { type ServeFlags, serveOptions, type Surroundings } from './options'
 
 /** How long commands under way may take to end once a signal came. */
@@ -51,8 +53,11 @@ const chosen = (asked: string): string =>
 
 /** Serve until a signal. Resolves to the exit code. */
 export async function serve(flags: ServeFlags, at: Surroundings): Promise<number> {
-  const options = serveOptions(flags, at)
+  if (flags.nofile !== undefined) raiseFiles(flags.nofile)
+  const { hostLog, config, ...options } = serveOptions(flags, at)
   const { log } = options
+  const unfollow = followConfig(flags, at, config, hostLog)
+  process.on('SIGHUP', () => hostLog.reopen())
   const signalled = firstSignal(log)
   let faulted: (why: string) => void = () => undefined
   const fault = new Promise<string>((resolve) => (faulted = resolve))
@@ -63,6 +68,8 @@ export async function serve(flags: ServeFlags, at: Surroundings): Promise<number
   if (first === undefined) process.stdout.write(`ready ${host.urls.join(' ')}\n`)
   const why = first ?? (await Promise.race([signalled, fault]))
   log.info(`${why}: stopping`)
+  unfollow()
   const clean = await stopWithin(host, log)
+  hostLog.flush()
   return clean && (why === 'SIGINT' || why === 'SIGTERM') ? 0 : 1
 }

@@ -26,7 +26,7 @@ const failed = (errno: number, message: string): MediumVerdict => ({ rc: -errno,
 
 async function within<T>(ms: number, work: Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<T>((resolve) => (timer = setTimeout(() => resolve(late()), ms)))
+  const deadline = new Promise<T>((resolve) => (timer = setTimeout(() => resolve(late()), ms).unref()))
   try {
     return await Promise.race([work, deadline])
   } finally {

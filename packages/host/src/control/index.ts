@@ -1,6 +1,7 @@
 export * from './address'
 export * from './cfgstring'
-export { type Config, loadConfig, noConfig } from './config-file'
+export { type Config, configFiles, type ConfigPlaces, loadConfig, noConfig } from './config-file'
+export { ConfigWatch } from './config-watch'
 export { logLevelNames } from './config-schema'
 export { DbusService, type DbusOptions } from './dbus'
 export { systemBusAddress } from './dbus-address'

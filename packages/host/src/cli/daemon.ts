@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { type Config, systemBusAddress } from '../control'
+import { quote, reasonOf, tcmuError } from '../errors'
+import { levelNumber, type LogSettings } from '../log'
+import type { ServeFlags, Surroundings } from './options'
+
+/** The front end of the kernel's ring has the defaults of the C daemon. */
+const KERNEL = 'tcmu'
+const DEBUG_LEVEL = 5
+const MIN_FILES = 65536
+const MAX_FILES = 1048576
+
+/** The level that was asked for on the command line. Throws E_CONFIG. */
+export function levelOf(flags: { readonly logLevel?: string; readonly debug?: boolean }): string | number | undefined {
+  const { logLevel, debug } = flags
+  if (logLevel !== undefined && levelNumber(logLevel) === undefined) {
+    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: logLevel })
+  }
+  return logLevel ?? (debug ? DEBUG_LEVEL : undefined)
+}
+
+/** How the log of a daemon is kept: flags win over the environment, that over the configuration, and so after every reload. */
+export function logSettings(flags: ServeFlags, { env }: Surroundings, config: Config): LogSettings {
+  return {
+    level: levelOf(flags) ?? config.logLevel,
+    deviceLevels: config.logLevels,
+    directory: (flags.tcmuLogDir ?? env.TCMU_LOGDIR) || (config.logDir ?? (flags.frontend === KERNEL ? '/var/log' : undefined)),
+    format: config.logFormat,
+  }
+}
+
+/** The bus to be on, or none. */
+export function busOf(flags: ServeFlags, { env }: Surroundings, config: Config): string | undefined {
+  const asked = flags.dbus ?? config.dbus ?? flags.frontend === KERNEL
+  if (typeof asked === 'string') return asked
+  return asked ? systemBusAddress(env) : undefined
+}
+
+/** What the process may have open: soft and hard limit. */
+function fileLimits(): [soft: number, hard: number] {
+  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
+  const read = (text: string | undefined): number => (text === 'unlimited' ? Infinity : Number(text))
+  return [read(soft), read(hard)]
+}
+
+/** Let the process open as many files as `text` says; never lowers a limit. Throws E_NOFILE. */
+export function raiseFiles(text: string): void {
+  const n = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN
+  if (!(n >= MIN_FILES && n <= MAX_FILES)) throw tcmuError('E_NOFILE', { text: quote(text), reason: 'it is out of range' })
+  try {
+    const [soft, hard] = fileLimits()
+    if (soft >= n) return
+    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${n}:${Math.max(n, hard === Infinity ? n : hard)}`], { stdio: ['ignore', 'ignore', 'pipe'] })
+  } catch (e) {
+    throw tcmuError('E_NOFILE', { text: quote(text), reason: `prlimit could not set it: ${reasonOf(e)}` }, { cause: e })
+  }
+}
