@@ -56,6 +56,7 @@ export const errorTable = {
   E_FRONT_END: 'the {frontend} front end did not load: {reason}',
   E_PORTAL_LISTEN: 'the portal cannot listen on {address}: {reason}',
   E_SOCKET: 'the control socket {path}: {reason}',
+  E_INSTALL: '{path} was not written: {reason}',
   E_LOG_DIR: 'the folder of logs {directory}: {reason}. Name another one with --tcmu-log-dir, TCMU_LOGDIR or log_dir',
   E_NOFILE: '--nofile {text}: {reason}. It is a number from 65536 to 1048576',
   E_DBUS_ADDRESS: '{text} is not the address of a message bus: {reason}. Example: unix:path=/run/dbus/system_bus_socket',

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { check, type CheckFlags } from './check'
 import { examples, handlerHelp, lunHelp } from './help'
+import { installFiles, type InstallFlags } from './install'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import type { ServeFlags, Surroundings } from './options'
 import { serve } from './serve'
@@ -23,6 +24,18 @@ const isDaemon = (c: Command): Command => c
   .option('-f, --nofile <n>', 'let the host open that many files, 65536 to 1048576')
   .option('-l, --tcmu-log-dir <folder>', 'folder for tcmu-runner.log (default: $TCMU_LOGDIR, then the configuration)')
   .version(hostVersion(), '-V, --version', 'print the version')
+
+const installs = (c: Command): Command => c
+  .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
+  .option('--prefix <path>', 'where bin/tcmu-host is', '/usr')
+  .action((flags: InstallFlags) => installFiles(flags, print))
+
+const saysVersion = (c: Command): Command => c
+  .option('--json', 'as JSON')
+  .action(({ json }: { json?: boolean }) => {
+    const v = versions()
+    print(json ? JSON.stringify(v) : `tcmu-host ${v.host}\nhandler API ${v.handlerApi}\nNode.js ${v.node}`)
+  })
 
 /** A command line, and what it comes to: `exit` is called with the code of the command that ran. */
 export function program(at: Surroundings, exit: (code: number) => void): Command {
@@ -65,11 +78,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
 
-  command('version', 'print the versions of host, handler API and Node.js', '')
-    .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }) => {
-      const v = versions()
-      print(json ? JSON.stringify(v) : `tcmu-host ${v.host}\nhandler API ${v.handlerApi}\nNode.js ${v.node}`)
-    })
+  installs(command('install-files', 'write the files that make the host a service: unit, D-Bus policy, logrotate and others', examples.installFiles))
+  saysVersion(command('version', 'print the versions of host, handler API and Node.js', ''))
   return root
 }

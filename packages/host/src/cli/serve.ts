@@ -3,6 +3,7 @@ import { reasonOf } from '../errors'
 import type { Logger } from '../log'
 import { raiseFiles } from './daemon'
 import { followConfig } from './follow'
+import { keepWatchdog, tellReady } from './watchdog'
 import { type ServeFlags, serveOptions, type Surroundings } from './options'
 
 /** How long commands under way may take to end once a signal came. */
@@ -57,6 +58,7 @@ export async function serve(flags: ServeFlags, at: Surroundings): Promise<number
   const { hostLog, config, ...options } = serveOptions(flags, at)
   const { log } = options
   const unfollow = followConfig(flags, at, config, hostLog)
+  const unwatched = keepWatchdog(at.env, process.pid)
   process.on('SIGHUP', () => hostLog.reopen())
   const signalled = firstSignal(log)
   let faulted: (why: string) => void = () => undefined
@@ -65,10 +67,14 @@ export async function serve(flags: ServeFlags, at: Surroundings): Promise<number
   log.info(chosen(flags.frontend))
   const host = createHost({ ...options, log })
   const first = await Promise.race([host.start().then(() => undefined), signalled, fault])
-  if (first === undefined) process.stdout.write(`ready ${host.urls.join(' ')}\n`)
+  if (first === undefined) {
+    process.stdout.write(`ready ${host.urls.join(' ')}\n`)
+    tellReady(at.env)
+  }
   const why = first ?? (await Promise.race([signalled, fault]))
   log.info(`${why}: stopping`)
   unfollow()
+  unwatched()
   const clean = await stopWithin(host, log)
   hostLog.flush()
   return clean && (why === 'SIGINT' || why === 'SIGTERM') ? 0 : 1
