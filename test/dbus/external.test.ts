@@ -24,7 +24,7 @@ const register = (from: DbusConnection, subtype: string, description = 'none'): 
 const unregister = (from: DbusConnection, subtype: string): Promise<readonly unknown[]> =>
   from.call({ destination: NAME, path: `${ROOT}/HandlerManager1`, interface: MANAGER, member: 'UnregisterHandler', signature: 's', body: [subtype] }, 5000)
 
-describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires.command('gdbus', 'libglib2.0-bin')), 'handlers of other processes', () => {
+describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires.command('gdbus', 'libglib2.0-bin'), requires.command('dbus-monitor', 'dbus-bin')), 'handlers of other processes', () => {
   const bus = privateBus()
   const lines: string[] = []
   const say = (m: string): void => void lines.push(m)

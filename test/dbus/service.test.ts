@@ -36,7 +36,7 @@ function service(bus: PrivateBus): { service: DbusService; lines: string[]; sour
   return { service: new DbusService({ address: bus.address, handlers, log, maxRetryMs: 200 }), lines, source: { list }, changes }
 }
 
-describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires.command('gdbus', 'libglib2.0-bin')), 'org.kernel.TCMUService1 on a bus of its own', () => {
+describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires.command('gdbus', 'libglib2.0-bin'), requires.command('dbus-monitor', 'dbus-bin')), 'org.kernel.TCMUService1 on a bus of its own', () => {
   const bus = privateBus()
   const it = service(bus)
   beforeAll(() => it.service.start())
@@ -119,7 +119,7 @@ describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires
   })
 })
 
-describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires.command('gdbus', 'libglib2.0-bin')), 'when the bus is not there', () => {
+describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires.command('gdbus', 'libglib2.0-bin'), requires.command('dbus-monitor', 'dbus-bin')), 'when the bus is not there', () => {
   test('the service waits for it, takes the name, and takes it again after a restart of the bus', async () => {
     const bus = await new PrivateBus().start()
     await bus.stop()
@@ -138,6 +138,22 @@ describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires
       expect(it.lines.length).toBeLessThan(20)
     } finally {
       await it.service.stop()
+      await bus.close()
+    }
+  })
+
+  test('a name that another process has is ours when that one ends', async () => {
+    const bus = await new PrivateBus().start()
+    const [first, second] = [service(bus), service(bus)]
+    try {
+      await first.service.start()
+      await second.service.start()
+      expect(second.lines).toEqual([expect.stringMatching(/^warn .*belongs to another process/)])
+      await first.service.stop()
+      await until(() => second.lines.some((l) => l.includes('is ours now')), 'the second has the name')
+      expect(await bus.gdbus(ROOT, `${OBJECT_MANAGER}.GetManagedObjects`)).toContain(`${ROOT}/file`)
+    } finally {
+      await second.service.stop()
       await bus.close()
     }
   })

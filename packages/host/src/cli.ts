@@ -7,7 +7,7 @@ const FAILURE = 1
 const USAGE = 2
 /** Errors in what was typed, as opposed to what it led to. */
 const usage: ReadonlySet<string> = new Set([
-  'E_SIZE', 'E_CFGSTRING', 'E_LUN_TEXT', 'E_PORTAL_ADDRESS', 'E_PORTAL_OPEN', 'E_TARGET_NAME', 'E_CHAP', 'E_NO_LUNS',
+  'E_SIZE', 'E_CFGSTRING', 'E_LUN_TEXT', 'E_PORTAL_ADDRESS', 'E_PORTAL_OPEN', 'E_TARGET_NAME', 'E_CHAP', 'E_NO_LUNS', 'E_DBUS_ADDRESS',
 ])
 
 /** The exit code of an error, which is told on stderr unless commander did. */

@@ -58,7 +58,7 @@ export const errorTable = {
   E_SOCKET: 'the control socket {path}: {reason}',
   E_INSTALL: '{path} was not written: {reason}',
   E_LOG_DIR: 'the folder of logs {directory}: {reason}. Name another one with --tcmu-log-dir, TCMU_LOGDIR or log_dir',
-  E_NOFILE: '--nofile {text}: {reason}. It is a number from 65536 to 1048576',
+  E_NOFILE: '--nofile {text}: {reason}',
   E_DBUS_ADDRESS: '{text} is not the address of a message bus: {reason}. Example: unix:path=/run/dbus/system_bus_socket',
   E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
   E_STOP: 'stopping: {part}: {reason}',

@@ -138,6 +138,11 @@ export class Host {
     return this.registry.inventory()
   }
 
+  /** Subtypes that other processes have registered over D-Bus: their devices are none of this host's. */
+  get externalSubtypes(): readonly string[] {
+    return this.dbus?.externalSubtypes ?? []
+  }
+
   devices(): DeviceRecord[] {
     return [...this.devicesByLun].map(([lun, d]) => ({
       lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,

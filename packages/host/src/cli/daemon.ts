@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { type Config, systemBusAddress } from '../control'
+import { type Config, socketPaths, systemBusAddress } from '../control'
 import { quote, reasonOf, tcmuError } from '../errors'
 import { levelNumber, type LogSettings } from '../log'
 import type { ServeFlags, Surroundings } from './options'
@@ -30,11 +30,12 @@ export function logSettings(flags: ServeFlags, { env }: Surroundings, config: Co
   }
 }
 
-/** The bus to be on, or none. */
+/** The bus to be on, or none. Throws E_DBUS_ADDRESS. */
 export function busOf(flags: ServeFlags, { env }: Surroundings, config: Config): string | undefined {
   const asked = flags.dbus ?? config.dbus ?? flags.frontend === KERNEL
-  if (typeof asked === 'string') return asked
-  return asked ? systemBusAddress(env) : undefined
+  const address = typeof asked === 'string' ? asked : asked ? systemBusAddress(env) : undefined
+  if (address !== undefined) socketPaths(address)
+  return address
 }
 
 /** What the process may have open: soft and hard limit. */
@@ -47,12 +48,12 @@ function fileLimits(): [soft: number, hard: number] {
 /** Let the process open as many files as `text` says; never lowers a limit. Throws E_NOFILE. */
 export function raiseFiles(text: string): void {
   const n = /^[0-9]{1,9}$/.test(text) ? Number(text) : NaN
-  if (!(n >= MIN_FILES && n <= MAX_FILES)) throw tcmuError('E_NOFILE', { text: quote(text), reason: 'it is out of range' })
+  if (!(n >= MIN_FILES && n <= MAX_FILES)) throw tcmuError('E_NOFILE', { text: quote(text), reason: `it is no number from ${MIN_FILES} to ${MAX_FILES}` })
   try {
     const [soft, hard] = fileLimits()
     if (soft >= n) return
-    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${n}:${Math.max(n, hard === Infinity ? n : hard)}`], { stdio: ['ignore', 'ignore', 'pipe'] })
+    execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${n}:${Math.max(n, hard === Infinity ? n : hard)}`], { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'latin1' })
   } catch (e) {
-    throw tcmuError('E_NOFILE', { text: quote(text), reason: `prlimit could not set it: ${reasonOf(e)}` }, { cause: e })
+    throw tcmuError('E_NOFILE', { text: quote(text), reason: (e as { stderr?: string }).stderr?.trim() || reasonOf(e) }, { cause: e })
   }
 }

@@ -39,6 +39,8 @@ export class DbusService implements DbusListener {
   private readonly external: ExternalHandlers
   private connection: DbusConnection | undefined
   private wanted = false
+  /** Another process has the name. */
+  private queued = false
   private calls = 0
   private retryMs = MIN_RETRY_MS
   private retry: NodeJS.Timeout | undefined
@@ -99,7 +101,8 @@ export class DbusService implements DbusListener {
       const [reply] = await connection.call({ ...BUS, member: 'RequestName', signature: 'su', body: [BUS_NAME, 0] }, CALL_MS)
       this.retryMs = MIN_RETRY_MS
       this.complaint = undefined
-      if (reply === IN_QUEUE) log.warn(`D-Bus: ${BUS_NAME} belongs to another process (is tcmu-runner running?); it is ours when that one ends`)
+      this.queued = reply === IN_QUEUE
+      if (this.queued) log.warn(`D-Bus: ${BUS_NAME} belongs to another process (is tcmu-runner running?); it is ours when that one ends`)
       else if (reply === PRIMARY_OWNER) log.info(`D-Bus: ${BUS_NAME} is ours on ${address}`)
     } catch (e) {
       this.failed(reasonOf(e))
@@ -145,7 +148,7 @@ export class DbusService implements DbusListener {
     this.external.signal(signal)
     const { sender, member, body } = signal
     if (sender !== BUS.destination || body[0] !== BUS_NAME) return
-    if (member === 'NameAcquired') this.options.log.debug(`D-Bus: ${BUS_NAME} acquired`)
+    if (member === 'NameAcquired' && this.queued) this.options.log.info(`D-Bus: ${BUS_NAME} is ours now`)
     if (member === 'NameLost' && this.wanted) this.options.log.warn(`D-Bus: ${BUS_NAME} was taken from us`)
   }
 

@@ -4,7 +4,7 @@ export { type Config, configFiles, type ConfigPlaces, loadConfig, noConfig } fro
 export { ConfigWatch } from './config-watch'
 export { logLevelNames } from './config-schema'
 export { DbusService, type DbusOptions } from './dbus'
-export { systemBusAddress } from './dbus-address'
+export { socketPaths, systemBusAddress } from './dbus-address'
 export { type HandlerSource, type MediumDevice } from './dbus-builtin'
 export { isBlockSize, type LunConfig, parseLun } from './lun'
 export { readChap } from './secret'
