@@ -26,6 +26,8 @@ module.exports = {
     project('plugins', ['test/plugins/**/*.test.ts']),
     project('native', ['test/native/**/*.test.ts']),
     project('fuzz', ['test/fuzz/**/*.test.ts']),
+    project('dbus', ['test/dbus/**/*.test.ts']),
+    project('packaging', ['test/packaging/**/*.test.ts']),
     project('iscsi', ['test/iscsi/**/*.test.ts']),
     project('kernel', ['test/kernel/**/*.test.ts']),
   ],

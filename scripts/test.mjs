@@ -11,11 +11,15 @@ import {
 import { checkNode, installPackages, missingPackages, prepare } from './setup.mjs'
 
 /** Programs that tests call, and the Debian package of each. */
-const testTools = { 'iscsi-test-cu': 'libiscsi-bin', 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils' }
+const testTools = {
+  'dbus-daemon': 'dbus-daemon', gdbus: 'libglib2.0-bin', 'dbus-monitor': 'dbus-bin', logrotate: 'logrotate', shellcheck: 'shellcheck', 'iscsi-test-cu': 'libiscsi-bin', 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils',
+}
 /** QEMU's iSCSI initiator is a module of its own package, which qemu-utils only recommends. */
 const qemuModule = { folder: '/usr/lib', name: 'qemu/block-iscsi.so', package: 'qemu-block-extra' }
 /** Projects that run only when they are asked for: they take minutes and an image of a virtual machine. */
 const askedProjects = ['kernel']
+/** GLib's own clients of D-Bus, for Debian's interpreter: no command tells whether it is there. */
+const pythonModule = { path: '/usr/lib/python3/dist-packages/gi/__init__.py', package: 'python3-gi' }
 const quickProjects = ['unit', 'scsi', 'plugins', 'abi']
 
 export function parseArguments(args) {
@@ -34,7 +38,7 @@ export function parseArguments(args) {
 
 const hasQemuModule = () => ['', ...readdirSync(qemuModule.folder)].some((f) => existsSync(join(qemuModule.folder, f, qemuModule.name)))
 
-const missingTools = () => [...missingPackages(testTools), ...(hasQemuModule() ? [] : [qemuModule.package])]
+const missingTools = () => [...missingPackages(testTools), ...(hasQemuModule() ? [] : [qemuModule.package]), ...(existsSync(pythonModule.path) ? [] : [pythonModule.package])]
 
 async function tools() {
   const wanted = missingTools()

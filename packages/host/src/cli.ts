@@ -9,6 +9,7 @@ const USAGE = 2
 /** Errors in what was typed, as opposed to what it led to. */
 const usage: ReadonlySet<string> = new Set([
   'E_SIZE', 'E_CFGSTRING', 'E_LUN_TEXT', 'E_PORTAL_ADDRESS', 'E_PORTAL_OPEN', 'E_TARGET_NAME', 'E_CHAP', 'E_NO_LUNS', 'E_FRONT_END_CHOICE',
+  'E_DBUS_ADDRESS',
 ])
 
 /** A flag whose value does not do, told as a setting of the command line. */

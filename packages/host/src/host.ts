@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, Sequence, serialOf, type Step } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, Sequence, serialOf, type Step } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -47,6 +47,8 @@ export interface HostOptions {
   readonly socket?: string
   /** Fail when the control socket cannot be had; otherwise that is a warning. */
   readonly socketAsked?: boolean
+  /** Address of the message bus to be targetcli's service on. Left out or false: none. */
+  readonly dbus?: string | false
   readonly log?: Logger
   readonly parts?: HostParts
 }
@@ -96,6 +98,7 @@ export class Host {
   private io: IoEngine | undefined
   private portal: Portal | undefined
   private socket: ControlSocket | undefined
+  private dbus: DbusService | undefined
   private bound: Address | undefined
 
   constructor(private readonly options: HostOptions) {
@@ -107,10 +110,9 @@ export class Host {
       ...(kernel?.before ?? []),
       { name: 'handlers', start: () => this.reportHandlers() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
-      ...(kernel ? [kernel.serve] : [
-        { name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) },
-        { name: 'portal', start: () => this.openPortal(), stop: (ms: number) => this.portal?.close(ms) },
-      ]),
+      ...(kernel ? [kernel.serve] : [{ name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) }]),
+      { name: 'D-Bus', start: () => this.openBus(), stop: () => this.dbus?.stop() },
+      ...(kernel ? [] : [{ name: 'portal', start: () => this.openPortal(), stop: (ms: number) => this.portal?.close(ms) }]),
       { name: 'control socket', start: () => this.openSocket(), stop: () => this.socket?.close() },
       ...(kernel ? [kernel.after] : []),
     ]
@@ -146,6 +148,11 @@ export class Host {
 
   handlers(): Inventory {
     return this.registry.inventory()
+  }
+
+  /** Subtypes that other processes have registered over D-Bus: their devices are none of this host's. */
+  get externalSubtypes(): readonly string[] {
+    return this.dbus?.externalSubtypes ?? []
   }
 
   devices(): DeviceRecord[] {
@@ -243,6 +250,18 @@ export class Host {
     for (const [i, result] of closed.entries()) {
       if (result.status === 'rejected') this.log.error({ device: open[i].name }, `${open[i].name} did not close cleanly: ${reasonOf(result.reason)}`)
     }
+  }
+
+  private openBus(): Promise<void> | undefined {
+    const { dbus: address } = this.options
+    if (!address) return undefined
+    const handlers = {
+      list: () => this.handlers().handlers,
+      check: (subtype: string, config: string) => this.check(subtype, config),
+      device: (name: string) => [...this.devicesByLun.values()].find((d) => d.name === name),
+    }
+    this.dbus = new DbusService({ address, handlers, log: handlerLog(this.log) })
+    return this.dbus.start()
   }
 
   private async openPortal(): Promise<void> {

@@ -1,5 +1,8 @@
 import pino, { type DestinationStream, type Logger as PinoLogger } from 'pino'
-import { oneLine } from './errors'
+import { oneLine, reasonOf } from './errors'
+import { type LazySink, openLogFile, prepareDirectory, stderrSink } from './log/file'
+import { runnerLine } from './log/line'
+import { type LineSink, Repeats } from './log/repeats'
 
 /** pino levels by the numbers of the C daemon (0 to 5). */
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -41,19 +44,114 @@ export interface LogOptions {
   readonly to?: DestinationStream
 }
 
+const nameOf = (level: number | string | undefined): string => levels[levelNumber(level ?? DEFAULT_LEVEL) ?? DEFAULT_LEVEL]
+
+function pinoTo(destination: LineSink, level: string, onChild: (child: Logger) => void = () => undefined): Logger {
+  const options = { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) }, onChild }
+  return pino(options, destination)
+}
+
 /** The log of a host: one JSON object a line on stderr, or a short line for people on a terminal. Lines are written at once. */
 export function createLog({ level = DEFAULT_LEVEL, human = process.stderr.isTTY, to }: LogOptions = {}): Logger {
   const out = to ?? pino.destination({ fd: 2, sync: true })
-  const destination = human ? { write: (line: string): void => void out.write(humanLine(line)) } : out
-  return pino(
-    {
-      level: levels[levelNumber(level) ?? DEFAULT_LEVEL],
-      base: { pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    destination,
-  )
+  return pinoTo(human ? { write: (line) => void out.write(humanLine(line)) } : out, nameOf(level))
+}
+
+/** How a log is kept, as configuration, flags and environment have it. */
+export interface LogSettings {
+  readonly level?: number | string
+  /** Levels of devices by name, where they differ. */
+  readonly deviceLevels?: Readonly<Record<string, number | string>>
+  /** Folder of the log file; none: stderr alone. */
+  readonly directory?: string
+  /** Of the file: lines as the C daemon writes them, or JSON. Default: text. */
+  readonly format?: 'text' | 'json'
+}
+
+/**
+ * The log of a daemon: on stderr and, where there is a folder for it, in a file. Nothing that logs waits for either. Settings
+ * can be changed while it is used; loggers made from it before follow.
+ */
+export class HostLog {
+  readonly logger: Logger
+  private readonly stderr: LineSink & { flushSync?(): void }
+  private readonly repeats: Repeats
+  private readonly children = new Set<WeakRef<Logger>>()
+  private readonly gone = new FinalizationRegistry<WeakRef<Logger>>((ref) => this.children.delete(ref))
+  private settings: LogSettings = {}
+  private file: LazySink | undefined
+  /** Of the file's folder: device and inode. */
+  private folder: string | undefined
+
+  /** Throws E_LOG_DIR. */
+  constructor(settings: LogSettings, private readonly human = process.stderr.isTTY, stderr?: LineSink) {
+    this.stderr = stderr ?? stderrSink()
+    this.repeats = new Repeats({ write: (line) => this.put(line) })
+    this.logger = pinoTo(this.repeats, nameOf(settings.level), (child) => this.adopt(child))
+    this.apply(settings)
+  }
+
+  /** Throws E_LOG_DIR, and nothing has changed then. */
+  apply(settings: LogSettings): void {
+    const { directory } = settings
+    const folder = directory === undefined ? undefined : prepareDirectory(directory)
+    this.settings = settings
+    if (folder !== this.folder) {
+      this.repeats.flush()
+      const before = this.file
+      this.file = directory === undefined ? undefined : this.opened(directory)
+      before?.end()
+      this.folder = this.file && folder
+    }
+    this.logger.level = nameOf(settings.level)
+    for (const ref of this.children) {
+      const child = ref.deref()
+      if (child) this.adjust(child)
+    }
+  }
+
+  private opened(directory: string): LazySink | undefined {
+    const complain = (text: string): void => this.logger.error(text)
+    try {
+      return openLogFile(directory, complain)
+    } catch (e) {
+      complain(`the log file does not open, stderr has everything: ${reasonOf(e)}`)
+      return undefined
+    }
+  }
+
+  /** After the file was moved away: go on in a new one of the same name. */
+  reopen(): void {
+    this.repeats.flush()
+    this.file?.reopen()
+  }
+
+  /** Say what is held back, and wait until it is written. */
+  flush(): void {
+    this.repeats.flush()
+    this.file?.flushSync()
+    this.stderr.flushSync?.()
+  }
+
+  private adopt(child: Logger): void {
+    this.adjust(child)
+    const ref = new WeakRef(child)
+    this.children.add(ref)
+    this.gone.register(child, ref)
+  }
+
+  private adjust(child: Logger): void {
+    const { device } = child.bindings()
+    const { level, deviceLevels = {} } = this.settings
+    child.level = nameOf(Object.hasOwn(deviceLevels, String(device)) ? deviceLevels[String(device)] : level)
+  }
+
+  private put(line: string): void {
+    this.file?.write(this.settings.format === 'json' ? line : runnerLine(line))
+    // Every command of every device: too much for a journal that has the rest.
+    if (this.file && line.startsWith('{"level":"trace"')) return
+    this.stderr.write(this.human ? humanLine(line) : line)
+  }
 }
 
 /** One line a call, facts beside it: what handlers, devices and front ends log to. */

@@ -39,6 +39,13 @@ Examples:
   tcmu-host devices
   tcmu-host devices --socket /run/tcmu/host.sock --json
 `,
+  installFiles: `
+A tcmu.conf that is there and was changed is left as it is. Then: systemctl daemon-reload && systemctl reload dbus
+
+Examples:
+  tcmu-host install-files --dest /
+  tcmu-host install-files --dest ./package --prefix /usr/local
+`,
   check: `
 Loads the handler and asks it. Exit code 0 when it takes the configuration, 1 when it does not.
 

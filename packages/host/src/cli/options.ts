@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import {
   type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
@@ -6,7 +6,8 @@ import { quote, tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
-import { createLog, levelNumber, type Logger } from '../log'
+import { createLog, HostLog, type Logger } from '../log'
+import { busOf, levelOf, logSettings } from './daemon'
 
 /** What stands for a file in errors about flags. */
 export const COMMAND_LINE = 'command line'
@@ -17,12 +18,15 @@ type Env = Readonly<Record<string, string | undefined>>
 export interface Surroundings {
   readonly env: Env
   readonly uid: number | undefined
+  /** In place of /etc/tcmu. */
+  readonly system?: string
 }
 
 /** Flags that every command understands which looks at handlers. */
 export interface HandlerFlags {
   readonly config?: string
   readonly handlerRoot?: string
+  readonly handlerPath?: readonly string[]
   readonly logLevel?: string
 }
 
@@ -41,6 +45,11 @@ export interface ServeFlags extends HandlerFlags {
   readonly allowOpenPortal?: boolean
   readonly stateDir?: string
   readonly socket?: string
+  readonly debug?: boolean
+  readonly nofile?: string
+  readonly tcmuLogDir?: string
+  /** True: the system's; text: the address of another one. */
+  readonly dbus?: boolean | string
 }
 
 /** Where `npm install --prefix` puts handlers: one place for root, one for each user. */
@@ -49,23 +58,21 @@ export function defaultHandlerRoot({ env, uid }: Surroundings): string {
   return join(env.XDG_DATA_HOME || join(env.HOME || '/', '.local/share'), 'tcmu/handlers')
 }
 
-function logOf(config: Config, level: string | undefined): Logger {
-  if (level !== undefined && levelNumber(level) === undefined) {
-    throw tcmuError('E_CONFIG', { file: COMMAND_LINE, key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: quote(level) })
-  }
-  return createLog({ level: level ?? config.logLevel })
-}
+/** What there is, and the log of it. */
+interface Prepared { readonly log: Logger; readonly config: Config }
 
 /** What handlers there are, by configuration and flags; the flags win. */
-export function handlerOptions(flags: HandlerFlags, at: Surroundings): HostOptions & { readonly log: Logger; readonly config: Config } {
-  const config = loadConfig(flags.config, at.env)
+export function handlerOptions(flags: HandlerFlags, at: Surroundings, open?: (config: Config) => Logger): HostOptions & Prepared {
+  const faults: Error[] = []
+  const config = loadConfig(flags.config, at.env, { system: at.system, fault: (e) => void faults.push(e) })
+  const log = open?.(config) ?? createLog({ level: levelOf(flags) ?? config.logLevel })
+  for (const fault of faults) log.warn(`${fault.message}; this line is left out`)
   const asked = flags.handlerRoot ?? config.handlerRoot
   return {
-    config,
+    config, log,
     handlerRoot: asked ?? defaultHandlerRoot(at),
     handlerRootAsked: asked !== undefined,
-    handlerPaths: config.handlerPaths,
-    log: logOf(config, flags.logLevel),
+    handlerPaths: [...(flags.handlerPath ?? []).map((p) => resolve(p)), ...config.handlerPaths],
     parts: { loadModule: withSdk(join(__dirname, '../..'), importModule) },
   }
 }
@@ -91,17 +98,18 @@ export interface Choice {
 /** `auto`: the portal for LUNs that were given; without any, the kernel where that works. Rejects as serveOptions throws. */
 export async function chooseFrontEnd(flags: ServeFlags, at: Surroundings): Promise<Choice> {
   if (flags.frontend === 'tcmu' || flags.frontend === 'iscsi') return { frontend: flags.frontend, why: 'as asked' }
-  if (flags.lun.length || loadConfig(flags.config, at.env).luns.length) return { frontend: 'iscsi', why: 'for the LUNs that were given' }
+  if (flags.lun.length || loadConfig(flags.config, at.env, { system: at.system, fault: () => undefined }).luns.length) return { frontend: 'iscsi', why: 'for the LUNs that were given' }
   const { usable, why } = await tcmuUsable(systemRoots, at.uid)
   return { frontend: usable ? 'tcmu' : 'iscsi', why }
 }
 
-/** What to serve, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
-export function serveOptions(flags: ServeFlags, at: Surroundings, frontend: Choice['frontend'] = 'iscsi'): HostOptions & { readonly log: Logger } {
-  const { config, ...found } = handlerOptions(flags, at)
-  const { log } = found
-  const handlers = { ...found, handlerPaths: [...flags.handlerPath, ...(found.handlerPaths ?? [])] }
-  const luns = lunsOf(flags, config, frontend === 'tcmu')
+/** What to serve with the front end that was chosen, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
+export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & Prepared & { readonly hostLog: HostLog } {
+  let hostLog: HostLog | undefined
+  const { config, ...handlers } = handlerOptions(flags, at, (c) => (hostLog = new HostLog(logSettings(flags, at, c))).logger)
+  const { log } = handlers
+  const kernel = flags.frontend === 'tcmu'
+  const luns = lunsOf(flags, config, kernel)
   if (flags.lun.length && config.luns.length) log.info(`--lun replaces the ${config.luns.length} LUNs of ${config.file}`)
   const portal = parseAddress(flags.portal ?? config.portal ?? '127.0.0.1')
   const chap = readChap({
@@ -113,9 +121,10 @@ export function serveOptions(flags: ServeFlags, at: Surroundings, frontend: Choi
   if (!chap && !flags.allowOpenPortal && !isLoopback(portal.address)) throw tcmuError('E_PORTAL_OPEN', { address: portal.address })
   const socket = flags.socket ?? defaultSocket(at.env, at.uid)
   return {
-    ...handlers, luns, portal,
-    ...(frontend === 'tcmu' && { kernel: { netlink: flags.netlink, foreign: flags.foreign } }),
+    ...handlers, config, hostLog: hostLog!, luns, portal,
+    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign } }),
     chap, socket,
+    dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),
     acl: config.acl,
     allowOpen: flags.allowOpenPortal === true,

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { check, type CheckFlags } from './check'
 import { examples, handlerHelp, lunHelp } from './help'
+import { installFiles, type InstallFlags } from './install'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import type { ServeFlags, Surroundings } from './options'
 import { serve } from './serve'
@@ -11,13 +12,35 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const looksAtHandlers = (c: Command): Command => c
   .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
-  .option('--config <file>', 'configuration file, JSON or YAML (default: host.json or host.yaml in /etc/tcmu, then in ~/.config/tcmu)')
+  .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
+  .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
 
 const picksFrontEnd = (c: Command): Command => c
   .addOption(new Option('--frontend <name>', 'who asks the devices: the kernel (tcmu: LIO, targetcli), initiators over TCP (iscsi), or whichever fits (auto)').choices(['auto', 'tcmu', 'iscsi']).default('auto'))
   .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
   .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
+
+/** Flags of the C daemon, and the message bus. */
+const isDaemon = (c: Command): Command => c
+  .option('--dbus [address]', 'answer targetcli on the system bus, or on the bus at an address')
+  .option('--no-dbus', 'stay off the message bus')
+  .option('-d, --debug', 'log everything: --log-level 5')
+  .option('-f, --nofile <n>', 'let the host open that many files, 65536 to 1048576')
+  .option('-l, --tcmu-log-dir <folder>', 'folder for tcmu-runner.log (default: $TCMU_LOGDIR, then the configuration)')
+  .version(hostVersion(), '-V, --version', 'print the version')
+
+const installs = (c: Command): Command => c
+  .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
+  .option('--prefix <path>', 'where bin/tcmu-host is', '/usr')
+  .action((flags: InstallFlags) => installFiles(flags, print))
+
+const saysVersion = (c: Command): Command => c
+  .option('--json', 'as JSON')
+  .action(({ json }: { json?: boolean }) => {
+    const v = versions()
+    print(json ? JSON.stringify(v) : `tcmu-host ${v.host}\nhandler API ${v.handlerApi}\nNode.js ${v.node}`)
+  })
 
 /** A command line, and what it comes to: `exit` is called with the code of the command that ran. */
 export function program(at: Surroundings, exit: (code: number) => void): Command {
@@ -30,8 +53,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
   const command = (name: string, description: string, help: string): Command =>
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
-  looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve)))
-    .option('--handler-path <folder>', 'one more handler package, or folder of them', collect, [])
+  isDaemon(looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))))
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .addOption(new Option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on').argParser(collect).default([], 'the luns of the configuration file'))
     .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')
@@ -60,11 +82,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
 
-  command('version', 'print the versions of host, handler API and Node.js', '')
-    .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }) => {
-      const v = versions()
-      print(json ? JSON.stringify(v) : `tcmu-host ${v.host}\nhandler API ${v.handlerApi}\nNode.js ${v.node}`)
-    })
+  installs(command('install-files', 'write the files that make the host a service: unit, D-Bus policy, logrotate and others', examples.installFiles))
+  saysVersion(command('version', 'print the versions of host, handler API and Node.js', ''))
   return root
 }

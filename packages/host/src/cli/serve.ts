@@ -1,6 +1,9 @@
 import { createHost, type Host } from '../host'
 import { reasonOf } from '../errors'
 import type { Logger } from '../log'
+import { raiseFiles } from './daemon'
+import { followConfig } from './follow'
+import { keepWatchdog, tellReady } from './watchdog'
 import { chooseFrontEnd, type ServeFlags, serveOptions, type Surroundings } from './options'
 
 /** How long commands under way may take to end once a signal came. */
@@ -47,9 +50,14 @@ async function stopWithin(host: Host, log: Logger): Promise<boolean> {
 
 /** Serve until a signal. Resolves to the exit code. */
 export async function serve(flags: ServeFlags, at: Surroundings): Promise<number> {
+  if (flags.nofile !== undefined) raiseFiles(flags.nofile)
   const choice = await chooseFrontEnd(flags, at)
-  const options = serveOptions(flags, at, choice.frontend)
+  const chosen = { ...flags, frontend: choice.frontend }
+  const { hostLog, config, ...options } = serveOptions(chosen, at)
   const { log } = options
+  const unfollow = followConfig(chosen, at, config, hostLog)
+  const unwatched = keepWatchdog(at.env, process.pid)
+  process.on('SIGHUP', () => hostLog.reopen())
   const signalled = firstSignal(log)
   let faulted: (why: string) => void = () => undefined
   const fault = new Promise<string>((resolve) => (faulted = resolve))
@@ -57,9 +65,15 @@ export async function serve(flags: ServeFlags, at: Surroundings): Promise<number
   log.info(`front end: ${choice.frontend} (${choice.why})`)
   const host = createHost({ ...options, log })
   const first = await Promise.race([host.start().then(() => undefined), signalled, fault])
-  if (first === undefined) process.stdout.write(`${['ready', ...host.urls].join(' ')}\n`)
+  if (first === undefined) {
+    process.stdout.write(`${['ready', ...host.urls].join(' ')}\n`)
+    tellReady(at.env)
+  }
   const why = first ?? (await Promise.race([signalled, fault]))
   log.info(`${why}: stopping`)
+  unfollow()
+  unwatched()
   const clean = await stopWithin(host, log)
+  hostLog.flush()
   return clean && (why === 'SIGINT' || why === 'SIGTERM') ? 0 : 1
 }

@@ -8,6 +8,7 @@ import { parseCfgstring } from './cfgstring'
 import { type ConfigFile, configSchema } from './config-schema'
 import { DEFAULT_BLOCK_SIZE, type LunConfig } from './lun'
 import { parseSize } from './size'
+import { confError, readTcmuConf } from './tcmu-conf'
 
 const MAX_CONFIG = 1024 * 1024
 const MAX_VALUES = 100_000
@@ -22,10 +23,14 @@ const parsers: Readonly<Record<string, (path: string, text: string) => unknown>>
 
 type Env = Readonly<Record<string, string | undefined>>
 
+export const SYSTEM_FOLDER = '/etc/tcmu'
+/** The C daemon's own file; what the host's file says goes before it. */
+const CONF = 'tcmu.conf'
+
 /** Where a configuration file is looked for, in order; never in the working folder. */
-export function searchPlaces(env: Env): string[] {
+export function searchPlaces(env: Env, system = SYSTEM_FOLDER): string[] {
   const user = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'))
-  const folders = ['/etc/tcmu', ...(user ? [join(user, 'tcmu')] : [])]
+  const folders = [system, ...(user ? [join(user, 'tcmu')] : [])]
   return folders.flatMap((folder) => Object.keys(parsers).map((ext) => join(folder, `host${ext}`)))
 }
 
@@ -34,6 +39,10 @@ export interface Config {
   /** Where it came from; undefined when there was none. */
   readonly file: string | undefined
   readonly logLevel?: ConfigFile['logLevel']
+  readonly logLevels?: ConfigFile['logLevels']
+  readonly logDir?: string
+  readonly logFormat?: ConfigFile['logFormat']
+  readonly dbus?: ConfigFile['dbus']
   readonly handlerRoot?: string
   readonly handlerPaths: readonly string[]
   readonly targetName?: string
@@ -112,10 +121,11 @@ export function checkConfig(document: unknown, file: string): Config {
   if (c.targetName !== undefined) setting(file, 'targetName', c.targetName, () => checkIscsiName(c.targetName!))
   if (c.portal !== undefined) setting(file, 'portal', c.portal, () => parseAddress(c.portal!))
   c.acl?.forEach((name, i) => setting(file, `acl.${i}`, name, () => checkIscsiName(name)))
-  const { handlerRoot, handlerPaths, chap, luns, ...plain } = c
+  const { handlerRoot, handlerPaths, chap, luns, logDir, ...plain } = c
   return {
     ...plain,
     file,
+    ...(logDir !== undefined && { logDir: from(logDir) }),
     ...(handlerRoot !== undefined && { handlerRoot: from(handlerRoot) }),
     handlerPaths: (handlerPaths ?? []).map(from),
     chap: {
@@ -127,20 +137,50 @@ export function checkConfig(document: unknown, file: string): Config {
   }
 }
 
-/**
- * Read the configuration: `file` when it is given, else the first of the search places that is there, else none. Throws
- * E_CONFIG_FILE or E_CONFIG.
- */
-export function loadConfig(file: string | undefined, env: Env): Config {
-  for (const place of file === undefined ? searchPlaces(env) : [resolve(file)]) {
-    try {
-      return checkConfig(readDocument(place), place)
-    } catch (e) {
-      if (e instanceof TcmuError) throw e
-      const missing = ['ENOENT', 'ENOTDIR'].includes(String((e as NodeJS.ErrnoException).code))
-      if (file === undefined && missing) continue
-      throw tcmuError('E_CONFIG_FILE', { file: place, reason: missing ? 'there is no such file' : reasonOf(e) }, { cause: e })
-    }
+const missing = (e: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(String((e as NodeJS.ErrnoException).code))
+
+/** Read one place; undefined when nothing is there and nobody asked for it. */
+function readPlace<T>(file: string, asked: boolean, read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (e) {
+    if (e instanceof TcmuError) throw e
+    if (missing(e) && !asked) return undefined
+    throw tcmuError('E_CONFIG_FILE', { file, reason: missing(e) ? 'there is no such file' : reasonOf(e) }, { cause: e })
   }
-  return noConfig
+}
+
+/** The C daemon's file as a document for the schema; its faults go to `fault`. */
+function readConf(file: string, asked: boolean, fault: (e: Error) => void): Config | undefined {
+  const conf = readPlace(file, asked, () => readTcmuConf(file))
+  for (const f of conf?.faults ?? []) fault(confError(file, f))
+  return conf && checkConfig(conf.values, file)
+}
+
+export interface ConfigPlaces {
+  /** In place of /etc/tcmu. */
+  readonly system?: string
+  /** Told of every line of a tcmu.conf that is not taken. Default: the first is thrown. */
+  readonly fault?: (e: Error) => void
+}
+const throwIt = (e: Error): never => {
+  throw e
+}
+
+/** Files that the configuration is read from, whether they are there or not. */
+export const configFiles = (file: string | undefined, env: Env, { system = SYSTEM_FOLDER }: ConfigPlaces = {}): string[] =>
+  file === undefined ? [join(system, CONF), ...searchPlaces(env, system)] : [resolve(file)]
+
+/**
+ * Read the configuration: `file` alone when it is given (a tcmu.conf when its name ends so), else the first of the search
+ * places that is there, over the tcmu.conf of the system. Throws E_CONFIG_FILE or E_CONFIG.
+ */
+export function loadConfig(file: string | undefined, env: Env, { system = SYSTEM_FOLDER, fault = throwIt }: ConfigPlaces = {}): Config {
+  if (file !== undefined && extname(file) === extname(CONF)) return readConf(resolve(file), true, fault)!
+  const under = file === undefined ? readConf(join(system, CONF), false, fault) : undefined
+  for (const place of file === undefined ? searchPlaces(env, system) : [resolve(file)]) {
+    const found = readPlace(place, file !== undefined, () => checkConfig(readDocument(place), place))
+    if (found) return { ...under, ...found }
+  }
+  return under ?? noConfig
 }

@@ -1,0 +1,39 @@
+# bash completion of tcmu-host
+
+_tcmu_host() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in serve | handlers | devices | check | version | install-files | help) command=$word && break ;; esac
+  done
+  COMPREPLY=()
+  case $prev in
+    --config | --chap-secret-file | --chap-mutual-secret-file | --socket)
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --handler-root | --handler-path | --state-dir | -l | --tcmu-log-dir | --dest | --prefix)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return ;;
+    --frontend)
+      mapfile -t COMPREPLY < <(compgen -W 'auto iscsi' -- "$cur")
+      return ;;
+    --log-level)
+      mapfile -t COMPREPLY < <(compgen -W '0 1 2 3 4 5 crit error warning info debug debug-scsi-cmd' -- "$cur")
+      return ;;
+    --portal | --lun | --target-name | --chap-user | --chap-mutual-user | --nofile | -f | --size | --options)
+      return ;;
+  esac
+  local handlers='--handler-root --handler-path --config --log-level' words
+  case $command in
+    serve) words="$handlers --frontend --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
+    handlers) words="$handlers --json --help" ;;
+    devices) words='--json --socket --help' ;;
+    check) words="$handlers --size --options --json --help" ;;
+    version) words='--json --help' ;;
+    install-files) words='--dest --prefix --help' ;;
+    help) words='serve handlers devices check version install-files' ;;
+    *) words='serve handlers devices check version install-files help --version --help' ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _tcmu_host tcmu-host
