@@ -18,7 +18,7 @@ const flagsOf = (name: string): string[] => [...root.commands.find((c) => c.name
 
 /** Lines to type that call `tcmu-host`, with the file they are in. */
 const calls = [...documents, 'packages/host/src/cli/help.ts', 'packages/host/man/tcmu-host.8'].flatMap((file) =>
-  [...textOf(file).replaceAll('\\-', '-').matchAll(/^ *(?:PORT=\d+ )?tcmu-host ([a-z]+)\b(.*)$/gm)].map((m) => [file, m[1]!, m[2]!.replace(/\s#.*$/, '')] as const))
+  [...textOf(file).replaceAll('\\-', '-').matchAll(/^ *(?:PORT=\d+ )?tcmu-host ([a-z-]+)\b(.*)$/gm)].map((m) => [file, m[1]!, m[2]!.replace(/\s#.*$/, '')] as const))
 
 test('there are calls in the documents', () => expect(calls.length).toBeGreaterThan(20))
 
@@ -37,7 +37,7 @@ test('the example of a configuration holds, and the unit calls what there is', (
 
 test('operations.md says what to do about every error', () => {
   const said = textOf('docs/operations.md')
-  // What a program meets that embeds the portal, and what needs the kernel's ring, which nothing serves yet.
+  // What a program meets that embeds the portal, and faults of the other side of a ring.
   const elsewhere = /^E_(RING_|LUN_(NUMBER|TAKEN)|PORTAL_CLOSED)/
   expect([...Object.keys(errorTable), ...Object.keys(portalErrors)].filter((c) => !elsewhere.test(c) && !said.includes(`\`${c}`))).toEqual([])
 })

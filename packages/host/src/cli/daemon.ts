@@ -15,7 +15,7 @@ const MAX_FILES = 1048576
 export function levelOf(flags: { readonly logLevel?: string; readonly debug?: boolean }): string | number | undefined {
   const { logLevel, debug } = flags
   if (logLevel !== undefined && levelNumber(logLevel) === undefined) {
-    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: logLevel })
+    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: quote(logLevel) })
   }
   return logLevel ?? (debug ? DEBUG_LEVEL : undefined)
 }

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import {
   type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
-import { quote, tcmuError } from '../errors'
+import { tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
