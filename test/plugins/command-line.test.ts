@@ -59,6 +59,9 @@ describe('a wrong call says why, exit 2', () => {
     [['serve', ...lun, '--chap-user', 'joe'], /E_CHAP: .*both/],
     [['check', 'ram'], /E_CFGSTRING: "ram" is not a cfgstring: it has no slash/],
     [['check', 'ram/x', '--size', '1KB', ...at], /E_SIZE/],
+    [['check', 'ram/x', '--options', '{', ...at], /--options: wanted JSON/],
+    [['handlers', '--log-level', 'loud'], /--log-level: wanted 0 to 5.*found "loud"/],
+    [['serve', '--lun', ''], /E_LUN_TEXT: --lun "": a part of it is empty\. It is name=NAME/],
   ])('%j', async (args, reason) => {
     const { code, stdout, stderr } = await box.run(...args)
     expect([code, stdout]).toEqual([2, ''])
@@ -71,12 +74,12 @@ describe('what fails says why, exit 1', () => {
   test.each([
     [['check', 'nobody/x', ...at], /E_UNKNOWN_SUBTYPE: no handler "nobody"; this host has .*ram/],
     [['check', 'ram/x', '--options', '{"level":"high"}', ...at], /E_OPTIONS: device to check \(ram\): option level: wanted an integer, found "high"/],
-    [['check', 'ram/x', '--options', '{', ...at], /--options: wanted JSON/],
     [['handlers', '--config', 'none.json'], /E_CONFIG_FILE: .*none\.json: there is no such file/],
-    [['handlers', '--log-level', 'loud'], /--log-level: wanted 0 to 5/],
     [['devices', '--socket', 'nowhere.sock'], /E_NOT_RUNNING/],
+    [['serve', '--lun', 'name=a,cfgstring=file//tmp/is/not/there'], /E_FILE_FOLDER: device a .*there is no folder/],
+    [['serve', '--lun', 'name=a,size=1M,cfgstring=file//dev/is-not-there'], /E_FILE_MISSING: device a .*devices are not made/],
     [['devices'], /E_NOT_RUNNING: no tcmu-host answers on .*\/home\/tcmu-host\.sock/],
-    [['serve', ...at, ...lun, '--chap-user', 'joe', '--chap-secret-file', 'none'], /E_SECRET_FILE: CHAP secret file none: there is no such file/],
+    [['serve', ...at, ...lun, '--chap-user', 'joe', '--chap-secret-file', 'none'], /E_SECRET_FILE: CHAP secret file none: there is no such file\. It is a file with one line/],
     [['serve', ...at, ...lun, '--portal', '192.0.2.1:0', '--allow-open-portal'], /E_PORTAL_LISTEN: the portal cannot listen on 192\.0\.2\.1:0: this machine has no such address/],
   ])('%j', async (args, reason) => {
     const { code, stdout, stderr } = await box.run(...args)

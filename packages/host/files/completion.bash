@@ -14,7 +14,10 @@ _tcmu_host() {
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return ;;
     --frontend)
-      mapfile -t COMPREPLY < <(compgen -W 'auto iscsi' -- "$cur")
+      mapfile -t COMPREPLY < <(compgen -W 'auto tcmu iscsi' -- "$cur")
+      return ;;
+    --foreign)
+      mapfile -t COMPREPLY < <(compgen -W 'reject ignore' -- "$cur")
       return ;;
     --log-level)
       mapfile -t COMPREPLY < <(compgen -W '0 1 2 3 4 5 crit error warning info debug debug-scsi-cmd' -- "$cur")
@@ -24,7 +27,7 @@ _tcmu_host() {
   esac
   local handlers='--handler-root --handler-path --config --log-level' words
   case $command in
-    serve) words="$handlers --frontend --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
+    serve) words="$handlers --frontend --no-netlink --foreign --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
     handlers) words="$handlers --json --help" ;;
     devices) words='--json --socket --help' ;;
     check) words="$handlers --size --options --json --help" ;;

@@ -5,6 +5,9 @@ import { quote, reasonOf, tcmuError } from '../errors'
 import { levelNumber, type LogSettings } from '../log'
 import type { ServeFlags, Surroundings } from './options'
 
+/** What stands for a file in errors about flags. */
+export const COMMAND_LINE = 'command line'
+
 /** The front end of the kernel's ring has the defaults of the C daemon. */
 const KERNEL = 'tcmu'
 const DEBUG_LEVEL = 5
@@ -15,7 +18,7 @@ const MAX_FILES = 1048576
 export function levelOf(flags: { readonly logLevel?: string; readonly debug?: boolean }): string | number | undefined {
   const { logLevel, debug } = flags
   if (logLevel !== undefined && levelNumber(logLevel) === undefined) {
-    throw tcmuError('E_CONFIG', { file: 'command line', key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: quote(logLevel) })
+    throw tcmuError('E_CONFIG', { file: COMMAND_LINE, key: '--log-level', wanted: '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd', found: quote(logLevel) })
   }
   return logLevel ?? (debug ? DEBUG_LEVEL : undefined)
 }

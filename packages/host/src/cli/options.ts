@@ -9,8 +9,7 @@ import { importModule, withSdk } from '../plugins'
 import { createLog, HostLog, type Logger } from '../log'
 import { busOf, levelOf, logSettings } from './daemon'
 
-/** What stands for a file in errors about flags. */
-export const COMMAND_LINE = 'command line'
+export { COMMAND_LINE } from './daemon'
 
 type Env = Readonly<Record<string, string | undefined>>
 
