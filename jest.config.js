@@ -29,6 +29,6 @@ module.exports = {
     project('dbus', ['test/dbus/**/*.test.ts']),
     project('packaging', ['test/packaging/**/*.test.ts']),
     project('iscsi', ['test/iscsi/**/*.test.ts']),
-    project('kernel', ['test/kernel/**/*.test.ts']),
+    project('kernel', ['test/kernel/**/*.test.ts'], { globalSetup: '<rootDir>/scripts/kernel-vm.mjs' }),
   ],
 }

@@ -11,7 +11,7 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
   const b = bench()
   const vms: Vm[] = []
   const boot = (script: string): Vm => {
-    const vm = new Vm(script)
+    const vm = new Vm({ script })
     vms.push(vm)
     return vm
   }

@@ -1,4 +1,5 @@
-# step NAME COMMAND...: it has to succeed. refused NAME COMMAND...: it has to fail. Both end the script otherwise.
+# step NAME COMMAND...: it has to succeed. refused NAME COMMAND...: it has to fail. Both end the case (or the script) otherwise;
+# what the command printed is in $last.
 step() {
   local name=$1 output; shift
   if output=$(timeout "${LIMIT:-120}" "$@" 2>&1); then echo "ok $name"; last=$output; return; fi
@@ -9,24 +10,42 @@ refused() {
   if output=$(timeout "${LIMIT:-120}" "$@" 2>&1); then printf 'failed %s: %s went well\n%s\n' "$name" "$*" "$output"; exit 1; fi
   echo "ok $name"; last=$output
 }
-# says NAME TEXT: the last command printed it.
+# says NAME TEXT: the last command printed it. equal NAME ACTUAL EXPECTED. fail TEXT.
 says() { grep -qF -- "$2" <<< "$last" || { printf 'failed %s: no "%s" in\n%s\n' "$1" "$2" "$last"; exit 1; }; echo "ok $1"; }
-# record PORT [KEY VALUE]...: what open-iscsi knows of the target, without discovery. login PORT, logout PORT.
-target=iqn.2026-11.host.tcmu:default
-node() { local port=$1; shift; iscsiadm -m node -T $target -p 10.0.2.2:$port "$@"; }
-record() {
-  local port=$1; shift
-  node $port -o delete > /dev/null 2>&1
-  step "record" iscsiadm -m node -o new -T $target -p 10.0.2.2:$port
-  while [ $# -gt 0 ]; do node $port -o update -n "$1" -v "$2" || exit 1; shift 2; done
+equal() { [ "$2" = "$3" ] || { printf 'failed %s: it is "%s", not "%s"\n' "$1" "$2" "$3"; exit 1; }; echo "ok $1"; }
+fail() { echo "failed: $*"; exit 1; }
+# eventually NAME COMMAND...: it succeeds within ten seconds.
+eventually() {
+  local name=$1 i; shift
+  for i in $(seq 100); do "$@" > /dev/null 2>&1 && { echo "ok $name"; return; }; sleep 0.1; done
+  fail "$name: not within 10 s: $*"
 }
-login() { step login iscsiadm -m node -T $target -p 10.0.2.2:$1 --login; }
-logout() { step logout iscsiadm -m node -T $target -p 10.0.2.2:$1 --logout; }
-# disk LUN: its name below /dev, as soon as it is there.
+
+# --- open-iscsi. A portal is PORT, on the machine that runs the VM, or ADDRESS:PORT.
+target=iqn.2026-11.host.tcmu:default
+portal() { case $1 in *:*) echo "$1";; *) echo "10.0.2.2:$1";; esac; }
+initiator() {
+  pidof iscsid > /dev/null && return
+  modprobe iscsi_tcp; mkdir -p /run/lock/iscsi
+  echo "InitiatorName=iqn.2026-11.test.kernel:vm" > /etc/iscsi/initiatorname.iscsi
+  iscsid
+}
+# record PORTAL [KEY VALUE]...: what open-iscsi knows of the target, without discovery. login PORTAL, logout PORTAL.
+known() { local portal; portal=$(portal "$1"); shift; iscsiadm -m node -T $target -p "$portal" "$@"; }
+record() {
+  local portal=$1; shift
+  initiator
+  known "$portal" -o delete > /dev/null 2>&1
+  step "record" iscsiadm -m node -o new -T $target -p "$(portal "$portal")"
+  while [ $# -gt 0 ]; do known "$portal" -o update -n "$1" -v "$2" || exit 1; shift 2; done
+}
+login() { step login iscsiadm -m node -T $target -p "$(portal "$1")" --login; }
+logout() { step logout iscsiadm -m node -T $target -p "$(portal "$1")" --logout; }
+# disk LUN [HOST]: its name below /dev, as soon as it is there; HOST is the number of the SCSI host when there are several.
 disk() {
   local d i
   for i in $(seq 200); do
-    for d in /sys/class/scsi_disk/*:"$1"; do [ -d "$d/device/block" ] && { ls "$d/device/block"; return; }; done
+    for d in /sys/class/scsi_disk/${2:-*}:*:"$1"; do [ -d "$d/device/block" ] && { ls "$d/device/block"; return; }; done
     sleep 0.1
   done
   echo "LUN $1 does not come" >&2
@@ -40,7 +59,58 @@ quiet() {
 }
 verify() { step "fio $1" fio --name=v --filename="/dev/$1" --direct=1 --ioengine=libaio --rw=randrw --iodepth=16 --verify=crc32c --verify_fatal=1 --verify_state_save=0 "${@:2}"; }
 
-mkdir -p /run/lock/iscsi
-echo "InitiatorName=iqn.2026-11.test.kernel:vm" > /etc/iscsi/initiatorname.iscsi
+# --- the host as the TCMU daemon. Its output is in /run/host.out and /run/host.log, its process id in /run/host.pid.
+lio=/sys/kernel/config/target
+core=$lio/core/user_0
+daemon() { cat /run/host.pid; }
+# serve [ARGUMENT]...: start it and wait until it is ready. Off the message bus unless --dbus is among the arguments.
+serve() {
+  local bus=--no-dbus i
+  case " $* " in *' --dbus '*) bus=;; esac
+  : > /run/host.out
+  tcmu-host serve --frontend tcmu $bus "$@" > /run/host.out 2>> /run/host.log < /dev/null &
+  echo $! > /run/host.pid
+  for i in $(seq 600); do
+    grep -q '^ready' /run/host.out && { echo "ok serve"; return; }
+    alive || { tail -n 20 /run/host.log; fail "the host ended"; }
+    sleep 0.1
+  done
+  tail -n 20 /run/host.log; fail "the host is not ready"
+}
+alive() { [ -d "/proc/$(daemon)" ] && ! grep -q '^State:.*Z' "/proc/$(daemon)/status"; }
+# end_daemon SIGNAL [SECONDS]: send it, wait until the process is gone.
+end_daemon() {
+  local i
+  kill "-$1" "$(daemon)"
+  for i in $(seq $((${2:-20} * 20))); do alive || { echo "ok end by $1"; return; }; sleep 0.05; done
+  grep State "/proc/$(daemon)/status"; fail "the host does not end on $1"
+}
+# make NAME CFGSTRING BYTES [CONTROL]...: a backstore of HBA 0, made by hand; more control keys are written before it is enabled.
+make() {
+  local name=$1 cfgstring=$2 size=$3 option; shift 3
+  mkdir -p "$core/$name"
+  for option in "dev_config=$cfgstring" "dev_size=$size" "$@"; do printf %s "$option" > "$core/$name/control"; done
+  timeout 60 sh -c "echo 1 > $core/$name/enable"
+}
+# backstore: the same, and it has to work. lun NUMBER NAME: as a LUN of the loopback fabric, where `disk NUMBER` finds it.
+backstore() { make "$@" || { tail -n 5 /run/host.log; fail "backstore $1"; }; echo "ok backstore $1"; }
+loopback=$lio/loopback/naa.5001405000000001/tpgt_1
+lun() {
+  [ -d $loopback ] || { mkdir -p $loopback; echo naa.5001405000000002 > $loopback/nexus; }
+  mkdir -p "$loopback/lun/lun_$1"
+  ln -s "$core/$2" "$loopback/lun/lun_$1/of_$2" && echo "ok lun $1" || fail "lun $1"
+}
+# unlun NUMBER, remove NAME: the reverse.
+unlun() { rm "$loopback/lun/lun_$1"/of_* && rmdir "$loopback/lun/lun_$1" && echo "ok unlun $1" || fail "unlun $1"; }
+remove() { LIMIT=30 step "remove $1" rmdir "$core/$1"; }
+# exposed NUMBER NAME CFGSTRING BYTES [CONTROL]...: backstore and lun; sets $sd to the name of the disk.
+exposed() { local number=$1; shift; backstore "$@"; lun "$number" "$1"; sd=$(disk "$number"); [ -n "$sd" ] || exit 1; }
+# scratch: an ext4 of 2 GiB at /scratch, for what tmpfs cannot do.
+scratch() {
+  local d
+  for d in /sys/block/vd*; do [ "$(cat "$d/serial")" = scratch ] && d=/dev/${d##*/} && break; done
+  mkfs.ext4 -q -E nodiscard,lazy_itable_init=1 "$d" && mkdir -p /scratch && mount "$d" /scratch && echo "ok scratch" || fail scratch
+}
+# Processes that hang in the kernel.
+no_d_state() { ! ps -e -o stat=,pid=,comm= | grep '^D' | grep -v kworker || fail "a process is stuck in the kernel"; echo "ok no D state"; }
 dmesg -C
-iscsid

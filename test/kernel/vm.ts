@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from '../lib/repository'
@@ -10,35 +10,61 @@ const image = inRepository('node_modules/.cache/tcmu/kernel')
 /** QEMU's user networking: the guest reaches the host's loopback by this address. */
 export const HOST = '10.0.2.2'
 const RUN_MS = 300_000
+const SCRATCH_BYTES = 2 ** 31
 
 export const requiresKernelVm = (): Lack => requires.all(
   requires.command('qemu-system-x86_64', 'qemu-system-x86'),
-  ['vmlinux', 'initrd'].every((f) => existsSync(join(image, f))) ? undefined : 'needs the image of a VM; run test/kernel/image.sh',
+  ['vmlinux', 'initrd', 'root.img', 'bundle.img'].every((f) => existsSync(join(image, f)))
+    ? undefined : 'needs the image of a VM, made on Debian with: apt-get install qemu-system-x86 erofs-utils cpio kmod binutils',
 )
 
-/** What every script begins with: `step` runs a command and ends the script with its output when it fails. */
+/** What every script begins with: see the comments there. */
 const prelude = readFileSync(inRepository('test/kernel/prelude.sh'), 'utf8')
 
-/** A virtual machine, in software, that runs one script and ends. */
+export interface VmOptions {
+  /** Memory of the VM, files in /tmp included. Default: 2G. */
+  readonly memory?: string
+  /** Name of the transcript that is kept in `transcripts` beside the image. */
+  readonly name?: string
+  /** Bash after the prelude; when it has ended the VM powers off. */
+  readonly script: string
+  /** The VM is killed after that time. Default: five minutes. */
+  readonly runMs?: number
+}
+
+/** A drive that the VM finds by its serial. */
+const drive = (serial: string, file: string, readonly: boolean): string[] => [
+  '-drive', `file=${file},if=none,id=${serial},format=raw,cache=unsafe${readonly ? ',readonly=on' : ''}`,
+  '-device', `virtio-blk-pci,drive=${serial},serial=${serial}`,
+]
+
+/** A virtual machine, in software, that runs one script and ends. The project is at /opt/tcmu in it, `tcmu-host` on its path. */
 export class Vm {
   private readonly folder = mkdtempSync(join(tmpdir(), 'tcmu-vm-'))
   private readonly child: ChildProcess
   private readonly closed: Promise<void>
+  private readonly timer: NodeJS.Timeout
 
-  constructor(script: string) {
+  constructor(private readonly options: VmOptions) {
     const { folder } = this
-    writeFileSync(join(folder, 'script'), `${prelude}\n${script}\n`)
-    writeFileSync(join(folder, 'out'), '')
+    const file = (name: string, content = ''): string => {
+      writeFileSync(join(folder, name), content)
+      return join(folder, name)
+    }
+    const scratch = file('scratch')
+    truncateSync(scratch, SCRATCH_BYTES)
     this.child = spawn('qemu-system-x86_64', [
       '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-machine', 'q35,usb=off,vmport=off,hpet=off',
-      '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '2G', '-kernel', join(image, 'vmlinux'), '-initrd', join(image, 'initrd'),
-      '-append', 'console=ttyS0 loglevel=4 mitigations=off nokaslr audit=0 apparmor=0 panic=-1 tsc=reliable random.trust_cpu=on',
-      '-fw_cfg', `name=opt/tcmu/script,file=${join(folder, 'script')}`,
+      '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', options.memory ?? '2G', '-kernel', join(image, 'vmlinux'), '-initrd', join(image, 'initrd'),
+      '-append', 'console=ttyS0 loglevel=4 mitigations=off nokaslr audit=0 apparmor=0 panic=-1 tsc=reliable no_timer_check random.trust_cpu=on rcupdate.rcu_expedited=1',
+      '-fw_cfg', `name=opt/tcmu/script,file=${file('script', `${prelude}\n${options.script}\n`)}`,
+      ...drive('root', join(image, 'root.img'), true), ...drive('bundle', join(image, 'bundle.img'), true), ...drive('scratch', scratch, false),
       '-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=',
-      '-device', 'virtio-serial-pci', '-chardev', `file,id=out,path=${join(folder, 'out')}`, '-device', 'virtserialport,chardev=out,name=out',
+      '-device', 'virtio-serial-pci', '-chardev', `file,id=out,path=${file('out')}`, '-device', 'virtserialport,chardev=out,name=out',
       '-serial', `file:${join(folder, 'console')}`,
     ], { stdio: ['ignore', 'ignore', 'inherit'] })
     this.closed = new Promise((resolve, reject) => this.child.once('close', () => resolve()).once('error', reject))
+    this.timer = setTimeout(() => this.child.kill('SIGKILL'), options.runMs ?? RUN_MS)
   }
 
   /** What the script has printed. */
@@ -46,20 +72,24 @@ export class Vm {
     return readFileSync(join(this.folder, 'out'), 'latin1')
   }
 
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null
+  }
+
   /** Resolves when the script has printed `line`; rejects when it has ended without. */
   async said(line: string): Promise<void> {
+    const limit = this.options.runMs ?? RUN_MS
     await until(() => {
+      const { running } = this
       if (this.text.split('\n').includes(line)) return true
-      if (this.child.exitCode !== null) throw new Error(`the script ended without saying ${line}:\n${this.text}`)
+      if (!running) throw new Error(`the script ended without saying ${line}:\n${this.text}\n${this.console()}`)
       return false
-    }, `the script says ${line}`, RUN_MS)
+    }, `the script says ${line}`, limit)
   }
 
   /** Resolves with what the script printed when all its steps went well. */
   async ended(): Promise<string> {
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), RUN_MS)
     await this.closed
-    clearTimeout(timer)
     const { text } = this
     if (!/^exit 0$/m.test(text)) throw new Error(`the script failed:\n${text}\n${this.console()}`)
     return text
@@ -71,8 +101,13 @@ export class Vm {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.timer)
     this.child.kill('SIGKILL')
     await this.closed.catch(() => undefined)
+    if (this.options.name !== undefined) {
+      mkdirSync(join(image, 'transcripts'), { recursive: true })
+      writeFileSync(join(image, 'transcripts', `${this.options.name}.txt`), `${this.text}\n${this.console()}`)
+    }
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

@@ -118,7 +118,7 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
     mutualSecretFile: flags.chapMutualSecretFile ?? config.chap.mutualSecretFile,
   }, (message) => log.warn(message))
   if (!chap && !flags.allowOpenPortal && !isLoopback(portal.address)) throw tcmuError('E_PORTAL_OPEN', { address: portal.address })
-  const socket = flags.socket ?? defaultSocket(at.env, at.uid)
+  const socket = flags.socket ?? defaultSocket(at.env, at.uid, kernel)
   return {
     ...handlers, config, hostLog: hostLog!, luns, portal,
     ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign } }),

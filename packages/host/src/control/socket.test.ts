@@ -77,6 +77,8 @@ test('someone else who listens there is found out', async () => {
 test('where the socket is when nobody says', () => {
   expect(defaultSocket({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/tcmu-host.sock')
   expect(defaultSocket({}, 7)).toBeUndefined()
+  expect(defaultSocket({}, 7, true)).toBeUndefined()
+  expect(defaultSocket({}, 0, true)).toBe('/run/tcmu/host.sock')
 })
 
 test('any line gets an answer', () => {

@@ -1,6 +1,6 @@
-import { lstatSync, unlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { quote, reasonOf, tcmuError } from '../errors'
 
 /** Requests are short; a line beyond this ends the connection. */
@@ -17,11 +17,14 @@ const MAX_PATH = 107
 export type Methods = Readonly<Record<string, () => unknown>>
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Where the socket is when nobody says: the runtime folder of the user, or the one that the service manager made for root. */
-export function defaultSocket(env: Env, uid: number | undefined): string | undefined {
+/** Root's, made by the service manager; the kernel's daemon makes it where there is none. */
+const RUNTIME_FOLDER = '/run/tcmu'
+
+/** Where the socket is when nobody says: the runtime folder of the user, or root's when it is there or `kernel` is served. */
+export function defaultSocket(env: Env, uid: number | undefined, kernel = false): string | undefined {
   if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'tcmu-host.sock')
-  const folder = '/run/tcmu'
-  return uid === 0 && lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() ? join(folder, 'host.sock') : undefined
+  const usable = uid === 0 && (kernel || lstatSync(RUNTIME_FOLDER, { throwIfNoEntry: false })?.isDirectory())
+  return usable ? join(RUNTIME_FOLDER, 'host.sock') : undefined
 }
 
 /** JSON-RPC 2.0 error codes. */
@@ -90,6 +93,7 @@ export class ControlSocket {
   async listen(): Promise<void> {
     const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_SOCKET', { path: this.path, reason }, { cause })
     if (Buffer.byteLength(this.path) > MAX_PATH) throw wrong(`the path is longer than ${MAX_PATH} bytes; choose a shorter one with --socket`)
+    if (dirname(this.path) === RUNTIME_FOLDER) mkdirSync(RUNTIME_FOLDER, { recursive: true, mode: 0o700 })
     const there = lstatSync(this.path, { throwIfNoEntry: false })
     if (there && !there.isSocket()) throw wrong('something that is no socket is there; remove it, or choose another path with --socket')
     if (there && (await connects(this.path))) throw wrong('another host answers there; stop it, or choose another path with --socket')
