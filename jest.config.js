@@ -22,6 +22,7 @@ module.exports = {
   projects: [
     project('unit', ['packages/*/src/**/*.test.ts', 'test/*.test.ts']),
     project('scsi', ['test/scsi/**/*.test.ts']),
+    project('conformance', ['test/conformance/**/*.test.ts', 'test/docs-examples/**/*.test.ts']),
     project('abi', ['test/abi/**/*.test.ts']),
     project('plugins', ['test/plugins/**/*.test.ts']),
     project('native', ['test/native/**/*.test.ts']),

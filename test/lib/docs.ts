@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { errorTable } from '../../packages/host/src/errors'
 import { manifestSchema } from '../../packages/host/src/handler/manifest'
 import { handlerMembers, type Members } from '../../packages/host/src/handler/members'
+import { handlerPromises } from '../../packages/host/src/testing/conformance'
 import { operatorTables } from './docs-tables'
 import { table } from './markdown'
 import { inRepository } from './repository'
@@ -25,6 +26,7 @@ const tables: Readonly<Record<string, () => string>> = {
   manifest: () => table(['Field', 'Value', 'Required', 'Meaning'], properties(manifestSchema.properties as Readonly<Record<string, Property>>, manifestSchema.required)),
   'blocks-members': () => members(handlerMembers.blocks),
   'commands-members': () => members(handlerMembers.commands),
+  promises: () => table(['A handler', 'Applies to'], handlerPromises.map((p) => [p.name, p.scope])),
   ...operatorTables,
   errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),
 }

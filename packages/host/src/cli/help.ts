@@ -53,4 +53,13 @@ Examples:
   tcmu-host check file//srv/disk0.img
   tcmu-host check file//srv/disk0.img --size 64M --json
 `,
+  test: `
+Opens devices of the handler in this process, without kernel, network or root, and checks one promise after the other.
+Exit code 0 when all that apply are kept, 1 otherwise.
+
+Examples:
+  tcmu-host test ./my-handler
+  tcmu-host test ./my-handler --cfg '{tmp}/disk.img' --size 64M --block-size 4096
+  tcmu-host test ./my-handler --cfg '' --volatile --refuses nonsense --json
+`,
 } as const

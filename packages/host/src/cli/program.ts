@@ -5,6 +5,7 @@ import { installFiles, type InstallFlags } from './install'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import type { ServeFlags, Surroundings } from './options'
 import { serve } from './serve'
+import { testHandler, type TestFlags } from './test'
 import { hostVersion, versions } from './version'
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
@@ -29,6 +30,17 @@ const isDaemon = (c: Command): Command => c
   .option('-f, --nofile <n>', 'let the host open that many files, 65536 to 1048576')
   .option('-l, --tcmu-log-dir <folder>', 'folder for tcmu-runner.log (default: $TCMU_LOGDIR, then the configuration)')
   .version(hostVersion(), '-V, --version', 'print the version')
+
+const testsHandlers = (c: Command, at: Surroundings, exit: (code: number) => void): Command => c
+  .argument('<folder>', 'the package')
+  .option('--cfg <text>', 'cfgstring without the subtype; {tmp} is a fresh folder', '{tmp}/disk')
+  .option('--refuses <text>', 'a cfgstring that the handler must refuse; may be repeated', collect, [])
+  .option('--subtype <name>', 'which of its handlers, when the package has several')
+  .option('--size <size>', 'size of the device; 0 when the handler says it', '16M')
+  .option('--block-size <size>', 'bytes of a logical block', '512')
+  .option('--volatile', 'what is written need not survive closing')
+  .option('--json', 'as JSON')
+  .action(async (folder: string, flags: TestFlags) => exit(await testHandler(folder, flags, at, print)))
 
 const installs = (c: Command): Command => c
   .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
@@ -82,6 +94,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
 
+  testsHandlers(looksAtHandlers(command('test', 'check a handler package against everything the host relies on', examples.test)), at, exit)
   installs(command('install-files', 'write the files that make the host a service: unit, D-Bus policy, logrotate and others', examples.installFiles))
   saysVersion(command('version', 'print the versions of host, handler API and Node.js', ''))
   return root

@@ -1,8 +1,10 @@
 /** What tests of handlers and front ends import: `@tcmu/host/testing`. */
 export * from './answer'
 export * from './cdb'
+export * from './conformance'
 export * from './expect'
 export * from './fake-kernel'
+export * from './file-io'
 export * from './harness'
 export * from './initiator'
 export * from './kernel-tree'
