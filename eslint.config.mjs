@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/build/', 'node_modules/', 'var/', '**/*.js', '**/*.mjs', '**/*.cjs'] },
+  { ignores: ['**/dist/', '**/build/', 'node_modules/', 'var/', 'packages/create-tcmu-handler/templates/', '**/*.js', '**/*.mjs', '**/*.cjs'] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { project: './tsconfig.eslint.json', tsconfigRootDir: import.meta.dirname } },

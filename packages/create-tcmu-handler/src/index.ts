@@ -1,0 +1,3 @@
+export { AnswerError, type Answers, type Language, languages, questions, type Shape, shapes } from './answers'
+export { filesOf, type NewFile } from './files'
+export { writePackage } from './write'

@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import * as ts from 'typescript'
+import { AnswerError, type Answers, filesOf, languages, questions, shapes, writePackage } from '.'
+
+const folder = mkdtempSync(join(tmpdir(), 'create-tcmu-handler-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const variants = shapes.flatMap((shape) => languages.map((language) => ({ shape, language })))
+const answers = (more: Partial<Answers> = {}): Answers => ({ folder: 'x', name: 'tcmu-handler-x', subtype: 'x', shape: 'blocks', language: 'typescript', ...more })
+const textOf = (a: Answers, path: string): string => filesOf(a).find((f) => f.path === path)!.text
+
+test.each(variants)('$language, $shape: manifest, sources, tests, benchmark, README, licence, CI file', (variant) => {
+  const files = filesOf(answers(variant)).map((f) => f.path)
+  const end = variant.language === 'typescript' ? 'ts' : 'js'
+  expect(files).toEqual(expect.arrayContaining([
+    'package.json', `src/index.${end}`, `src/index.test.${end}`, 'bench.mjs', 'README.md', 'LICENSE', '.gitignore', '.github/workflows/ci.yml',
+  ]))
+  for (const { text } of filesOf(answers(variant))) expect(text).not.toMatch(/__[A-Z]+__/)
+})
+
+test.each(shapes)('%s: the JavaScript is the TypeScript without its types', (shape) => {
+  const strip = (code: string): string => ts.transpileModule(code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 } }).outputText
+  for (const part of ['index', 'index.test']) {
+    expect(strip(textOf(answers({ shape, language: 'javascript' }), `src/${part}.js`))).toBe(strip(textOf(answers({ shape }), `src/${part}.ts`)))
+  }
+})
+
+describe('questions', () => {
+  const question = (key: keyof Answers) => questions.find((q) => q.key === key)!
+  test('defaults follow from the folder', () => {
+    const known = { folder: 'work/tcmu-handler-s3' }
+    const name = question('name').initial(known)
+    expect([name, question('subtype').initial({ name })]).toEqual(['tcmu-handler-s3', 's3'])
+    expect(question('subtype').initial({ name: '@acme/tcmu-handler-my-disk' })).toBe('my_disk')
+  })
+  test.each([['name', 'UPPER'], ['name', ''], ['name', '.x'], ['subtype', 'a-b'], ['subtype', ''], ['subtype', 'HandlerManager1'], ['shape', 'round'], ['language', 'cobol'], ['folder', ' ']] as const)('%s %j is refused by name', (key, text) => {
+    expect(() => question(key).take(text)).toThrow(AnswerError)
+    expect(() => question(key).take(text)).toThrow(new RegExp(key))
+  })
+  test('any folder leads to a name and a subtype that are taken', () => {
+    fc.assert(fc.property(fc.string(), (text) => {
+      const name = question('name').initial({ folder: text })
+      expect(question('name').take(name.slice(0, 200))).toBe(name.slice(0, 200))
+      question('subtype').take(question('subtype').initial({ name: name.slice(0, 60) }))
+    }))
+  })
+})
+
+describe('writing', () => {
+  test('a folder with something in it stays as it is', () => {
+    const there = join(folder, 'there')
+    mkdirSync(there)
+    writeFileSync(join(there, 'mine'), 'mine')
+    expect(() => writePackage(there, filesOf(answers()))).toThrow(/not empty/)
+    expect(readdirSync(there)).toEqual(['mine'])
+  })
+  test('a file in place of a folder is named', () => {
+    const path = join(folder, 'file')
+    writeFileSync(path, '')
+    expect(() => writePackage(path, filesOf(answers()))).toThrow(new RegExp(path))
+  })
+  test('all files are there', () => {
+    const path = join(folder, 'new/deep')
+    const files = filesOf(answers())
+    writePackage(path, files)
+    for (const f of files) expect(readFileSync(join(path, f.path), 'utf8')).toBe(f.text)
+    expect(existsSync(join(path, '.gitignore'))).toBe(true)
+  })
+})

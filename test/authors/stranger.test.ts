@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inRepository } from '../lib/repository'
+import { describeIf, requires } from '../lib/requires'
+import { Child } from '../plugins/cli'
+import { run } from '../lib/run'
+
+/**
+ * Somebody who has npm and our packages, and nothing of this repository: create, build, test, measure, serve, write through
+ * QEMU, look at what would be published, install, list.
+ */
+const folder = mkdtempSync(join(tmpdir(), 'tcmu-stranger-'))
+const npmrc = join(folder, 'npmrc')
+const children: Child[] = []
+const ours = ['native', 'packages/host', 'packages/iscsi', 'packages/handler-file', 'packages/create-tcmu-handler']
+
+const env = { ...process.env, npm_config_userconfig: npmrc, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }
+async function works(cwd: string, command: string, ...args: string[]): ReturnType<typeof run> {
+  const ran = await run(command, args, { cwd, env })
+  if (ran.code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${ran.code}:\n${ran.stdout}\n${ran.stderr}`)
+  return ran
+}
+const tarballs = (): string[] => readdirSync(folder).filter((f) => /^tcmu-.*\.tgz$/.test(f)).map((f) => join(folder, f))
+
+beforeAll(async () => {
+  writeFileSync(npmrc, '')
+  for (const path of ours) await works(inRepository(path), 'npm', 'pack', '--silent', '--pack-destination', folder)
+})
+afterAll(async () => {
+  for (const { process: child } of children) if (child.exitCode === null) child.kill('SIGKILL')
+  await Promise.all(children.map((c) => c.ended))
+  rmSync(folder, { recursive: true })
+})
+
+function serve(at: string, subtype: string): Child {
+  const child = new Child(spawn(join(at, 'node_modules/.bin/tcmu-host'), [
+    'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,cfgstring=${subtype}/`,
+  ], { cwd: at, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: at, XDG_RUNTIME_DIR: at } }))
+  children.push(child)
+  return child
+}
+
+const variants = [
+  ['typescript', 'blocks'], ['typescript', 'commands'], ['javascript', 'blocks'], ['javascript', 'commands'],
+] as const
+
+describeIf(requires.qemu(), 'a package of a stranger', () => {
+  describe.each(variants)('%s, %s', (language, shape) => {
+    const subtype = `${language}_${shape}`
+    const at = join(folder, subtype)
+
+    test('is made', async () => {
+      const { stdout } = await works(folder, 'npm', 'exec', '--offline', '--yes', '--package', join(folder, 'create-tcmu-handler-0.1.0.tgz'), '--',
+        'create-tcmu-handler', subtype, '--language', language, '--shape', shape, '--yes')
+      expect(stdout).toContain('npm test')
+      await works(at, 'npm', 'install', '--prefer-offline', '--ignore-scripts', '--silent', '-D', ...tarballs())
+    })
+
+    test('builds, and passes its tests and the conformance kit', async () => {
+      await works(at, 'npm', 'run', 'build')
+      expect((await works(at, 'npm', 'test')).stdout).toMatch(/# fail 0/)
+      expect((await works(at, 'npm', 'run', 'conformance')).stdout).toMatch(/ kept, 0 broken/)
+    })
+
+    test('is served, read and written', async () => {
+      const host = serve(at, subtype)
+      const [, url] = await host.until(/^ready (iscsi:\S+)/)
+      if (shape === 'blocks') {
+        await works(at, 'qemu-io', '-f', 'raw', '-c', 'write -P 0x5a 1M 64k', '-c', 'read -P 0x5a 1M 64k', '-c', 'read -P 0 0 64k', url!)
+      } else expect((await works(at, 'iscsi-inq', url!)).stdout).toContain('Peripheral Device Type:PROCESSOR')
+      expect((await host.end()).code).toBe(0)
+    })
+
+    test('would be published without its tests', async () => {
+      const [packed] = JSON.parse((await works(at, 'npm', 'pack', '--dry-run', '--json')).stdout.replace(/^[^[]*/, '')) as { files: { path: string }[] }[]
+      const paths = packed!.files.map((f) => f.path)
+      expect(paths).toContain(language === 'typescript' ? 'dist/index.js' : 'src/index.js')
+      expect(paths.filter((p) => p.includes('test'))).toEqual([])
+    })
+
+    test('measures itself', async () => {
+      expect((await works(at, 'npm', 'run', 'bench')).stdout).toMatch(/commands (of 4 KiB )?a second/)
+    })
+
+    test('is installed into a handler root, and listed', async () => {
+      const root = join(folder, `root-${subtype}`)
+      await works(at, 'npm', 'pack', '--silent')
+      const { name, version } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as { name: string; version: string }
+      await works(at, 'npm', 'install', '--offline', '--prefix', root, '--ignore-scripts', '--legacy-peer-deps', join(at, `${name}-${version}.tgz`))
+      const { stdout } = await works(at, join(at, 'node_modules/.bin/tcmu-host'), 'handlers', '--handler-root', root)
+      expect(stdout).toMatch(new RegExp(`^${subtype} +${shape} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
+    })
+  })
+})
