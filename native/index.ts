@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 2
+export const ABI_VERSION = 3
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -122,6 +122,12 @@ export interface NativeCore {
   memfd(size: number): number
   /** A non-blocking counter. */
   eventfd(): number
+  /** The two ends of a channel that carries descriptors between processes. */
+  descriptorChannel(): [number, number]
+  /** One to eight descriptors and a number, without waiting; the other end gets duplicates. Throws an errno error. */
+  sendDescriptors(channel: number, tag: number, fds: readonly number[]): void
+  /** The next message; throws EAGAIN when none is there, EPIPE when the other end is gone. */
+  receiveDescriptors(channel: number): { readonly tag: number; readonly fds: number[] }
 }
 
 /** This package's folder, from its sources as from `dist`. */

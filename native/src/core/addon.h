@@ -7,7 +7,7 @@
 namespace tcmu {
 
 // Raised whenever the JavaScript face changes; native/index.ts carries the same number.
-constexpr int kAbiVersion = 2;
+constexpr int kAbiVersion = 3;
 
 class IoEngine;
 
@@ -19,6 +19,7 @@ struct AddonData {
   void ForgetMemory(const uint8_t* base, size_t size);
 };
 
+Napi::Object DefineDescriptors(Napi::Env env, Napi::Object exports);
 Napi::Object DefineSyscalls(Napi::Env env, Napi::Object exports);
 
 }  // namespace tcmu
