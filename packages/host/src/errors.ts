@@ -36,6 +36,9 @@ export const errorTable = {
   E_DEVICE_GEOMETRY: 'device {device} ({cfgstring}): {reason}',
   E_DECLARE_LATE: 'device {device}: {cfgstring} called declare() after open; call it while open runs',
 
+  E_DEVICE_HOST: '{reason}. The log of the host says what its handler did before',
+  E_PLACEMENT: '{text} is no placement; write SUBTYPE= and one of {known}, as in file=process',
+
   // Configuration. Facts: file, key, wanted, found.
   E_CONFIG_FILE: '{file}: {reason}',
   E_CONFIG: setting,

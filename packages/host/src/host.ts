@@ -10,6 +10,7 @@ import { createIoEngine } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
 import type { DataArea } from './wire'
 
 /** An opener of files for handlers that is closed with the host. */
@@ -49,6 +50,9 @@ export interface HostOptions {
   readonly socketAsked?: boolean
   /** Address of the message bus to be targetcli's service on. Left out or false: none. */
   readonly dbus?: string | false
+  /** Run handlers of others in processes of their own, and all as `placement` says. Default false: everything runs in this thread. */
+  readonly isolate?: boolean
+  readonly placement?: PlacementChoices
   readonly log?: Logger
   readonly parts?: HostParts
 }
@@ -100,15 +104,17 @@ export class Host {
   private socket: ControlSocket | undefined
   private dbus: DbusService | undefined
   private bound: Address | undefined
+  private readonly supervisor: Supervisor
 
   constructor(private readonly options: HostOptions) {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
+    this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), log: (handler) => handlerLog(this.log, { handler }) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
       ...(kernel?.before ?? []),
-      { name: 'handlers', start: () => this.reportHandlers() },
+      { name: 'handlers', start: () => this.reportHandlers(), stop: () => this.supervisor.close() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
       ...(kernel ? [kernel.serve] : [{ name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) }]),
       { name: 'D-Bus', start: () => this.openBus(), stop: () => this.dbus?.stop() },
@@ -164,10 +170,22 @@ export class Host {
 
   /** Whether a handler takes a configuration: loads it and asks, opens nothing. True, or the sentence that says what is wrong. */
   async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
-    const handler = await this.registry.load(subtype)
+    const handler = await this.loadHandler(subtype)
     this.registry.checkOptions(subtype, options, 'to check')
     const verdict = await handler.checkConfig?.(config, options)
     return typeof verdict === 'string' ? verdict : true
+  }
+
+  /** The handler, or where its code is not to run in this thread, its stand-in. */
+  private async loadHandler(subtype: string): Promise<Handler> {
+    const accepted = this.registry.find(subtype)
+    const where = this.options.isolate ? placementOf(subtype, accepted.candidate.origin, this.options.placement) : 'inline'
+    return where === 'inline' ? this.registry.load(subtype) : this.supervisor.handler(accepted, where)
+  }
+
+  /** Processes and threads that handlers run in. */
+  get handlerHosts(): readonly HandlerHostState[] {
+    return this.supervisor.states()
   }
 
   private reportHandlers(): void {
@@ -222,7 +240,7 @@ export class Host {
     const { name, subtype } = spec
     const log = handlerLog(this.log, { device: name, handler: subtype })
     this.registry.checkOptions(subtype, spec.options, name)
-    const handler = await this.registry.load(subtype)
+    const handler = await this.loadHandler(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
       return await openDevice(spec, { handler, io: this.io!, log, serial })

@@ -15,6 +15,7 @@ const looksAtHandlers = (c: Command): Command => c
   .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
   .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
+  .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, process for others)', collect, [])
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
 
 const picksFrontEnd = (c: Command): Command => c
