@@ -94,6 +94,7 @@ Napi::Value IoEngine::AddFile(const Napi::CallbackInfo& info) {
   }
   files_[slot] = File{};
   files_[slot].fd = fd;
+  files_[slot].in_memory = LiesInMemory(fd);
   return Napi::Number::New(env, slot);
 }
 
@@ -247,9 +248,11 @@ int IoEngine::FillMemory(Job& job, int32_t row) {
 bool IoEngine::TryNow(Job& job, File& file) {
   if (job.op != Op::kReadv && job.op != Op::kWritev) return false;
   if (job.iov.empty()) return true;
+  if (job.durable || job.length > kMaxBytesAtOnce || job.length > bytes_left_) return false;
   bool& possible = job.op == Op::kReadv ? file.nowait_read : file.nowait_write;
-  if (!possible || job.durable || job.length > kMaxBytesAtOnce || job.length > bytes_left_) return false;
+  if (!possible && !file.in_memory) return false;
   bytes_left_ -= job.length;
+  if (file.in_memory) return Run(job), true;
   Outcome outcome = RunWithoutWaiting(job);
   if (outcome == Outcome::kUnsupported) possible = false;
   return outcome == Outcome::kDone;

@@ -35,6 +35,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
     uint32_t in_flight = 0;
     bool nowait_read = true;
     bool nowait_write = true;
+    bool in_memory = false;
     // The close that waits for the last operation; new ones fail with EBADF.
     Job* closing = nullptr;
   };

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -75,6 +77,11 @@ Outcome RunWithoutWaiting(Job& job) {
   if (error == -EOPNOTSUPP || error == -ENOSYS || error == -EINVAL) return Outcome::kUnsupported;
   job.result = error;
   return Outcome::kDone;
+}
+
+bool LiesInMemory(int fd) {
+  struct statfs fs;
+  return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 static int64_t Checked(int64_t value) {
