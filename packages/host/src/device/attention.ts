@@ -1,7 +1,10 @@
-import type { Nexus, Status } from '../scsi'
+import type { Nexus, Status, Task } from '../scsi'
 
 /** A nexus that hears nothing keeps at most this many conditions; SAM-5 5.14 lets a device drop repeats and excess. */
 const MOST = 16
+
+/** Answered whatever attention waits, when no row says so: INQUIRY, REQUEST SENSE, REPORT LUNS (SPC-4 5.14). */
+const silent: ReadonlySet<number> = new Set([0x12, 0x03, 0xa0])
 
 /** Unit attention conditions that wait, for each I_T nexus (SAM-5 5.14). */
 export class Attentions {
@@ -37,5 +40,12 @@ export class Attentions {
     const status = this.queues.get(nexus)?.shift()
     if (status !== undefined) this.total--
     return status
+  }
+
+  /** What a command is answered with instead of being run, when something waits for its nexus. */
+  report(task: Task): Status | undefined {
+    if (!this.pending) return undefined
+    if (task.row?.allowed?.attention ?? silent.has(task.cdb[0]!)) return undefined
+    return this.take(task.nexus)
   }
 }

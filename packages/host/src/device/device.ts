@@ -14,20 +14,14 @@ import { Claim, RangeGate } from './gate'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
-import { abilitiesOf, noAbilities, wireOps, writeThrough } from './ops'
+import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
-import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES } from './spec'
+import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
 import { count, type Counters, counters } from './statistics'
+import { WriteCache } from './write-cache'
 
-/** Answered whatever attention waits, when no row says so: INQUIRY, REQUEST SENSE, REPORT LUNS (SPC-4 5.14). */
-const silent: ReadonlySet<number> = new Set([0x12, 0x03, 0xa0])
 /** After `close` told live commands to stop, how long their handler has to let go of them. */
 const ABORT_GRACE_MS = 2000
-
-/** Commands made out of reads and writes that have memory of their own at a time: CHUNK_BYTES each, twice that for ORWRITE. */
-const MOST_EMULATED = 16
-
-const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => Status.INVALID_CMD }
 
 export interface DeviceParts {
   readonly spec: DeviceSpec
@@ -62,13 +56,10 @@ export class DeviceRuntime implements LogicalUnit {
   private lifecycle: State = 'running'
   private capacity: number
   private configText: string
-  private wce: boolean
-  private changing: Promise<unknown> = Promise.resolve()
+  private readonly cache: WriteCache
   private table: CommandTable | undefined
   private readonly extra: CommandRow[] = []
   private portOf: LunExtension['port']
-  private readonly handlerOps: BlockOps
-  private current: BlockOps
   private readonly live = new Inflight()
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
@@ -88,15 +79,17 @@ export class DeviceRuntime implements LogicalUnit {
     this.rotationRate = p.solidState ? 1 : 0
     this.unmappedReadsZero = p.unmappedReadsZero === true
     this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
-    this.wce = p.writeCache ?? blocks?.flush !== undefined
-    this.handlerOps = this.current = blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps
+    this.cache = new WriteCache(
+      p.writeCache ?? blocks?.flush !== undefined, blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps,
+      { reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => handler.reconfigure?.(parts.state, change), writesDone: () => this.writesDone() },
+    )
     this.tapChain(blocks)
   }
 
   private tapChain(blocks: BlocksHandler | undefined): void {
     const { command } = this.hooks
     const { handler, state } = this.parts
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.reportAttention(task))
+    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task))
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
         const result = handler.handleCmd!(state, task)
@@ -122,10 +115,10 @@ export class DeviceRuntime implements LogicalUnit {
     return this.capacity
   }
   get writeCache(): boolean {
-    return this.wce
+    return this.cache.on
   }
   get ops(): BlockOps {
-    return this.current
+    return this.cache.ops
   }
   get state(): State {
     return this.lifecycle
@@ -165,12 +158,6 @@ export class DeviceRuntime implements LogicalUnit {
   }
   takeAttention(nexus: Nexus): Status | undefined {
     return this.attentions.take(nexus)
-  }
-
-  private reportAttention(task: Task): Status | undefined {
-    if (!this.attentions.pending) return undefined
-    if (task.row?.allowed?.attention ?? silent.has(task.cdb[0]!)) return undefined
-    return this.attentions.take(task.nexus)
   }
 
   transferOf(task: Task): number {
@@ -258,43 +245,13 @@ export class DeviceRuntime implements LogicalUnit {
     return tasks.length
   }
 
-  /** One change at a time. Rejects with what the handler threw. */
+  /** Resolves when the writes that are live now have ended. */
+  private async writesDone(): Promise<void> {
+    await Promise.all(this.live.filter((task) => task.claim !== Claim.NONE).map((task) => this.live.gone(task)))
+  }
+
   setWriteCache(on: boolean): Promise<Status> {
-    const change = this.changing.then(() => this.changeWriteCache(on))
-    this.changing = change.catch(() => undefined)
-    return change
-  }
-
-  private async changeWriteCache(on: boolean): Promise<Status> {
-    if (on === this.wce) return Status.OK
-    const { handler, state } = this.parts
-    const status = (await handler.reconfigure?.(state, { kind: 'writeCache', on })) ?? (handler.reconfigure ? Status.OK : Status.NOT_HANDLED)
-    if (status !== Status.OK && status !== Status.NOT_HANDLED) return status
-    if (status === Status.NOT_HANDLED && !this.handlerOps.flush) return Status.NOT_HANDLED
-    const emulate = !on && status !== Status.OK
-    const flushed = on ? Status.OK : await this.emptyCache(emulate)
-    if (flushed !== Status.OK) return flushed
-    this.current = emulate ? writeThrough(this.handlerOps) : this.handlerOps
-    this.wce = on
-    return Status.OK
-  }
-
-  /**
-   * What was cached while WCE was set has to be on the medium before WCE=0 is reported (SBC-3 6.5.5), and what is
-   * answered afterwards too: from here on writes flush, those that began before are waited for.
-   */
-  private async emptyCache(emulate: boolean): Promise<Status> {
-    if (!this.handlerOps.flush) return Status.OK
-    const before = this.current
-    if (emulate) this.current = writeThrough(this.handlerOps)
-    let flushed: Status | undefined
-    try {
-      await Promise.all(this.live.filter((task) => task.claim !== Claim.NONE).map((task) => this.live.gone(task)))
-      flushed = await this.handlerOps.flush(new AbortController().signal)
-    } finally {
-      if (flushed !== Status.OK) this.current = before
-    }
-    return flushed
+    return this.cache.set(on)
   }
 
   /** Tell the handler of a change; when it agrees, initiators hear of it. */

@@ -85,6 +85,9 @@ function read(handler: BlocksHandler): Abilities {
   }
 }
 
+/** The medium of a handler that owns its command set: the host never asks for it. */
+export const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => Status.INVALID_CMD }
+
 export const noAbilities: Abilities = {
   flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none',
 }

@@ -31,6 +31,8 @@ export interface DeviceDeps {
 const MiB = 2 ** 20
 /** Longest single READ or WRITE, and what a front end must be ready to hold for one command. */
 export const MAX_TRANSFER_BYTES = 8 * MiB
+/** Commands made out of reads and writes that have memory of their own at a time: CHUNK_BYTES each, twice that for ORWRITE. */
+export const MOST_EMULATED = 16
 const OPTIMAL_TRANSFER_BYTES = MiB
 /** 16 MiB of emulated WRITE SAME take some tens of milliseconds; a longer one would hold up its range. */
 const MAX_WRITE_SAME_BYTES = 16 * MiB

@@ -1,17 +1,14 @@
-import { TcmuError, tcmuError } from '../errors'
+import { type TcmuError, tcmuError } from '../errors'
 import { sam } from '../scsi/status'
 import { fixedSense, sense, senseKey } from '../scsi/sense'
-import { DataArea, noData, type Segments, u16le } from '../wire'
-import {
-  CmdRequest, CmdResponse, ENTRY_ALIGN, EntryHeader, Iovec, Mailbox, MAILBOX_VERSION, MailboxFlag, Op, OP_MASK, SENSE_SIZE, TMR_ID_SIZE,
-  TmrEntry, UserFlag,
-} from './abi'
-import { cdbLengthAt } from './cdb-length'
-import { Command, CommandPool, type RingOwner } from './command'
+import { DataArea, noData, u16le } from '../wire'
+import { CmdResponse, ENTRY_ALIGN, EntryHeader, Mailbox, Op, OP_MASK, SENSE_SIZE, TMR_ID_SIZE, TmrEntry, UserFlag } from './abi'
+import { type Command, CommandPool, type RingOwner } from './command'
+import { EntryReader } from './entry'
+import { readMailbox, type RingFeatures } from './mailbox'
 import { Slots } from './slots'
 
 const WORD = 4
-const HIGH = 2 ** 32
 const wordOf = (offset: number): number => offset / WORD
 const at = {
   head: wordOf(Mailbox.at.cmdHead),
@@ -19,26 +16,15 @@ const at = {
   lenOp: wordOf(EntryHeader.at.lenOp),
   /** `cmdId`, `kflags` and `uflags` share a word. */
   id: wordOf(EntryHeader.at.cmdId),
-  iovCnt: wordOf(CmdRequest.at.iovCnt),
-  iovBidiCnt: wordOf(CmdRequest.at.iovBidiCnt),
-  cdbOff: wordOf(CmdRequest.at.cdbOff),
-  iov: wordOf(CmdRequest.size),
   status: wordOf(CmdResponse.at.scsiStatus),
   readLen: wordOf(CmdResponse.at.readLen),
 } as const
-const IOVEC_WORDS = wordOf(Iovec.size)
 const ID_MASK = 0xffff
 const KFLAGS_MASK = 0xff0000
 const UFLAGS_SHIFT = 24
 /** Commands made at the start: how many others complete before the memory of one is another's. */
 const SPARE = 64
 const internalFailure = fixedSense(senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE)
-
-export interface RingFeatures {
-  readonly readLength: boolean
-  readonly tmr: boolean
-  readonly keepBuffer: boolean
-}
 
 /**
  * User space's side of one TCMU command ring: protocol only, over memory that somebody else has mapped and signals for.
@@ -52,7 +38,7 @@ export class Ring {
   private readonly bytes: Uint8Array
   private readonly cmdrOff: number
   private readonly cmdrSize: number
-  private readonly dataOff: number
+  private readonly entries: EntryReader
 
   /** Relative to the ring: what is fetched next, the kernel's head as last seen, and the tail the kernel was told. */
   private position: number
@@ -69,28 +55,13 @@ export class Ring {
     this.bytes = new Uint8Array(memory)
     this.words = new Uint32Array(memory, 0, Math.floor(memory.byteLength / WORD))
     this.area = new DataArea(this.bytes)
-    if (memory.byteLength < Mailbox.size) throw this.refuse(`${memory.byteLength} bytes are less than a mailbox`)
-    const box = Mailbox.decode(this.bytes)
-    if (box.version !== MAILBOX_VERSION) throw this.refuse(`mailbox version ${box.version}, wanted ${MAILBOX_VERSION}`)
-    if (!(box.flags & MailboxFlag.OOOC)) throw this.refuse('the kernel cannot take completions out of order')
+    const box = readMailbox(this.bytes, owner.nexus.name)
     this.cmdrOff = box.cmdrOff
     this.cmdrSize = box.cmdrSize
-    this.dataOff = box.cmdrOff + box.cmdrSize
-    if (this.cmdrOff < Mailbox.size || this.cmdrOff % ENTRY_ALIGN) throw this.refuse(`command ring at ${this.cmdrOff}`)
-    if (this.cmdrSize < ENTRY_ALIGN || this.cmdrSize % ENTRY_ALIGN) throw this.refuse(`command ring of ${this.cmdrSize} bytes`)
-    if (this.dataOff > memory.byteLength) throw this.refuse(`command ring ends at ${this.dataOff}, the mapping at ${memory.byteLength}`)
-    if (!this.isPosition(box.cmdTail)) throw this.refuse(`tail ${box.cmdTail} in a ring of ${this.cmdrSize} bytes`)
-    this.position = this.head = this.tail = box.cmdTail
-    this.features = Object.freeze({
-      readLength: (box.flags & MailboxFlag.READ_LEN) !== 0,
-      tmr: (box.flags & MailboxFlag.TMR) !== 0,
-      keepBuffer: (box.flags & MailboxFlag.KEEP_BUF) !== 0,
-    })
+    this.position = this.head = this.tail = box.tail
+    this.features = box.features
+    this.entries = new EntryReader(this.area, this.words, box.cmdrOff + box.cmdrSize)
     this.pool = new CommandPool(owner, SPARE)
-  }
-
-  private refuse(reason: string): TcmuError {
-    return tcmuError('E_RING_MAILBOX', { ring: this.owner.nexus.name, reason })
   }
 
   private isPosition(value: number): boolean {
@@ -211,7 +182,7 @@ export class Ring {
     command.id = id
     this.byId[id] = command
     this.slots.push(position)
-    const reason = this.fill(command, word, length)
+    const reason = this.entries.fill(command, word, length)
     for (let i = command.cdbLength; i < stale; i++) command.cdb[i] = 0
     if (reason === undefined) return command
     command.status = sam.CHECK_CONDITION
@@ -219,45 +190,6 @@ export class Ring {
     this.complete(command)
     this.complain(position, id, reason)
     return undefined
-  }
-
-  /** What is wrong with the entry, or undefined. */
-  private fill(command: Command, word: number, length: number): string | undefined {
-    const words = this.words
-    const count = words[word + at.iovCnt]
-    const bidi = words[word + at.iovBidiCnt]
-    if ((count + bidi) * Iovec.size > length - CmdRequest.size) return `${count} + ${bidi} iovecs in an entry of ${length} bytes`
-    const start = word * WORD
-    const from = words[word + at.cdbOff] + words[word + at.cdbOff + 1] * HIGH
-    if (from < start + CmdRequest.size || from >= start + length) return `a CDB at ${from}, outside its entry`
-    const cdbLength = cdbLengthAt(this.bytes, from, start + length - from)
-    if (cdbLength === 0) return 'a CDB longer than its entry'
-    const cdb = command.cdb
-    for (let i = 0; i < cdbLength; i++) cdb[i] = this.bytes[from + i]!
-    command.cdbLength = cdbLength
-    const ranges = word + at.iov
-    if (count > 0) {
-      if (!this.addRanges(command.segments, ranges, count)) return 'an iovec outside the data area'
-      command.data = command.segments
-      command.expected = command.segments.length
-    }
-    if (bidi > 0 || command.bidi.count > 0) {
-      if (!this.addRanges(command.bidi, ranges + count * IOVEC_WORDS, bidi)) return 'an iovec outside the data area'
-    }
-    return undefined
-  }
-
-  private addRanges(segments: Segments, word: number, count: number): boolean {
-    segments.start(this.area)
-    const words = this.words
-    const size = this.bytes.length
-    for (let i = 0; i < count; i++, word += IOVEC_WORDS) {
-      const base = words[word] + words[word + 1] * HIGH
-      const length = words[word + 2] + words[word + 3] * HIGH
-      if (base < this.dataOff || length > size - base) return false
-      segments.add(base, length)
-    }
-    return true
   }
 
   /**

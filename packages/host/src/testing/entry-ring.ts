@@ -1,4 +1,4 @@
-import { CmdRequest, cmdBaseSize, cmdEntrySize, EntryHeader, Iovec, Mailbox, Op, TmrEntry, tmrEntrySize, TMR_ID_SIZE } from '../ring/abi'
+import { CmdRequest, cmdBaseSize, cmdEntrySize, EntryHeader, Iovec, Mailbox, Op, TmrEntry, tmrEntrySize, TMR_ID_SIZE, UserFlag } from '../ring/abi'
 import { u16le } from '../wire'
 import { type Extent, POISON } from './data-blocks'
 
@@ -104,4 +104,16 @@ export class EntryRing {
     Atomics.store(this.words, Mailbox.at.cmdTail >> 2, 0)
     this.setHead(0)
   }
+}
+
+/** What user space did to the header of an entry that it may not do. */
+export function breaches(entry: PostedEntry, header: ReturnType<typeof EntryHeader.decode>): string[] {
+  const where = `the entry at ${entry.position}`
+  const known = entry.op <= Op.TMR
+  return [
+    header.lenOp !== (entry.length | entry.op) && `len_op of ${where} was changed to ${header.lenOp}`,
+    header.kflags !== 0 && `kflags of ${where} were changed`,
+    entry.op !== Op.CMD && header.cmdId !== 0 && `the id of ${where}, a PAD, TMR or unknown one, was changed to ${header.cmdId}`,
+    !known && !(header.uflags & UserFlag.UNKNOWN_OP) && `the unknown entry at ${entry.position} is not marked`,
+  ].filter((breach) => breach !== false)
 }

@@ -1,56 +1,12 @@
 import { fixedSense, sam, sense, senseKey } from '../scsi'
-import { CmdResponse, cmdEntrySize, ENTRY_ALIGN, EntryHeader, Mailbox, MAILBOX_VERSION, MailboxFlag, Op, OP_MASK, tmrEntrySize, UserFlag } from '../ring/abi'
+import { CmdResponse, cmdEntrySize, ENTRY_ALIGN, EntryHeader, Mailbox, MAILBOX_VERSION, MailboxFlag, Op, tmrEntrySize, UserFlag } from '../ring/abi'
 import { DataBlocks, type Extent } from './data-blocks'
-import { EntryRing, type PostedEntry } from './entry-ring'
+import { breaches, EntryRing, type PostedEntry } from './entry-ring'
+import { delivered, type FakeKernelOptions, type KernelAnswer, none, type Request, type Response, type Transfer } from './fake-requests'
 import { Random } from './random'
 
-export interface FakeKernelOptions {
-  /** Mailbox and command ring, bytes; small, so that it wraps. Default 4096. */
-  readonly ringBytes?: number
-  /** Default 1 MiB. */
-  readonly dataBytes?: number
-  readonly blockBytes?: number
-  /** Mailbox flags; default: everything. */
-  readonly flags?: number
-  readonly seed?: number
-  /** `ringBytes + dataBytes` to live in, e.g. a mapping that the other side has too. Default: its own. */
-  readonly memory?: ArrayBuffer
-  /** `fail`: TASK SET FULL when there is no room (qfull_time_out=0), instead of queueing. */
-  readonly whenFull?: 'queue' | 'fail'
-}
+export type { FakeKernelOptions, KernelAnswer, Transfer } from './fake-requests'
 
-/** Bytes an initiator sends or has room for; both make a bidirectional command. */
-export interface Transfer {
-  readonly dataIn?: number
-  readonly dataOut?: Uint8Array
-}
-
-/** What the initiator gets. */
-export interface KernelAnswer {
-  readonly id: number
-  readonly status: number
-  readonly sense: Uint8Array | null
-  /** Data-In that was delivered. */
-  readonly data: Uint8Array
-  /** Data-In asked for and not delivered. */
-  readonly residual: number
-  /** Ended by task management; user space's answer was not looked at. */
-  readonly aborted: boolean
-}
-
-interface Request {
-  readonly id: number
-  readonly cdb: Uint8Array
-  readonly dataIn: number
-  readonly dataOut: Uint8Array
-  readonly tell: ((a: KernelAnswer) => void) | undefined
-  state: 'waiting' | 'posted' | 'expired' | 'kept'
-  aborted: boolean
-  out: number[]
-  in: number[]
-}
-
-const none = new Uint8Array(0)
 const notReady = fixedSense(senseKey.NOT_READY, sense.LOGICAL_UNIT_COMMUNICATION_FAILURE)
 const invalidField = fixedSense(senseKey.ILLEGAL_REQUEST, sense.INVALID_FIELD_IN_CDB)
 const all = MailboxFlag.OOOC | MailboxFlag.READ_LEN | MailboxFlag.TMR | MailboxFlag.KEEP_BUF
@@ -285,12 +241,8 @@ export class FakeKernel {
   private consume(entry: PostedEntry): void {
     const at = this.ring.offset + entry.position
     const header = EntryHeader.decode(this.bytes, at)
-    if (header.lenOp !== (entry.length | entry.op)) this.violate(`len_op of the entry at ${entry.position} was changed to ${header.lenOp}`)
-    if (header.kflags !== 0) this.violate(`kflags of the entry at ${entry.position} were changed`)
-    if (entry.op === Op.CMD) return this.complete(header.cmdId, header.uflags, at)
-    if (header.cmdId !== 0) this.violate(`the id of a PAD, TMR or unknown entry at ${entry.position} was changed to ${header.cmdId}`)
-    const unknown = entry.op > Op.TMR && (entry.op & OP_MASK) === entry.op
-    if (unknown && !(header.uflags & UserFlag.UNKNOWN_OP)) this.violate(`the unknown entry at ${entry.position} is not marked`)
+    this.violations.push(...breaches(entry, header))
+    if (entry.op === Op.CMD) this.complete(header.cmdId, header.uflags, at)
   }
 
   private complete(id: number, uflags: number, at: number): void {
@@ -304,18 +256,17 @@ export class FakeKernel {
     if (this.bytes.subarray(at + CmdResponse.at.scsiStatus + 1, at + CmdResponse.at.readLen).some((b) => b !== 0)) {
       this.violate(`reserved bytes of the response to command ${id} are not zero`)
     }
-    if (r.state === 'posted') this.deliver(r, uflags, rsp.scsiStatus, rsp.readLen, rsp.sense)
+    if (r.state === 'posted') this.deliver(r, uflags, rsp)
     if (uflags & UserFlag.KEEP_BUF && this.flags & MailboxFlag.KEEP_BUF) r.state = 'kept'
     else this.drop(r)
   }
 
-  private deliver(r: Request, uflags: number, status: number, readLen: number, bytes: Uint8Array): void {
+  private deliver(r: Request, uflags: number, response: Response): void {
     if (r.aborted) return this.answer(r, sam.TASK_ABORTED, null)
     if (uflags & UserFlag.UNKNOWN_OP) return this.answer(r, sam.CHECK_CONDITION, notReady)
-    const check = status === sam.CHECK_CONDITION
-    const counted = (uflags & UserFlag.READ_LEN) !== 0 && (this.flags & MailboxFlag.READ_LEN) !== 0 && readLen > 0 && r.dataOut.length === 0
-    const length = check && !counted ? 0 : counted ? Math.min(readLen, r.dataIn) : r.dataIn
-    this.answer(r, status, check ? bytes : null, this.gather(this.data.extents(r.in, r.dataIn)).subarray(0, length))
+    const { scsiStatus: status, sense: bytes } = response
+    const data = this.gather(this.data.extents(r.in, r.dataIn)).subarray(0, delivered(r, uflags, this.flags, response))
+    this.answer(r, status, status === sam.CHECK_CONDITION ? bytes : null, data)
   }
 
   private gather(extents: readonly Extent[]): Uint8Array {
@@ -352,8 +303,8 @@ export class FakeKernel {
     const entry = this.ring.dirty()
     if (entry !== undefined) this.violate(`byte ${entry} of the command ring was written, and belongs to no entry`)
     const { version, flags, cmdrOff, cmdrSize, cmdHead } = Mailbox.decode(this.bytes)
-    const same = version === MAILBOX_VERSION && flags === this.flags && cmdrOff === this.ring.offset && cmdrSize === this.ring.size
-    if (!same || cmdHead !== this.ring.head) this.violate('the kernel\'s part of the mailbox was written')
+    const mine = [MAILBOX_VERSION, this.flags, this.ring.offset, this.ring.size, this.ring.head]
+    if ([version, flags, cmdrOff, cmdrSize, cmdHead].some((value, i) => value !== mine[i])) this.violate('the kernel\'s part of the mailbox was written')
   }
 
   /** Throws, listing what is wrong, unless every command was answered, all memory is free and the protocol was kept. */
