@@ -34,6 +34,8 @@ export class Segments {
   count = 0
   /** Total bytes. */
   length = 0
+  /** Told of every use after `revoke`, just before it throws: for tests of handlers. */
+  lateUse: (() => void) | undefined = undefined
   /** I/O operations under way on this memory; a command is not completed while it is not zero. Engines keep it. */
   pins = 0
   private live = true
@@ -109,6 +111,13 @@ export class Segments {
     return !this.root.live || this.root.generation !== this.born
   }
 
+  /** Throws SegmentsRevokedError when the command is over. */
+  check(): void {
+    if (!this.revoked) return
+    this.root.lateUse?.()
+    throw new SegmentsRevokedError()
+  }
+
   /** The object whose `pins` count for this memory: itself, or what it was sliced from. */
   get pinned(): Segments {
     return this.root
@@ -116,7 +125,7 @@ export class Segments {
 
   /** Call `fn(at, start, end)` for each contiguous piece of [from, from+length); `at` counts from `from`. */
   private pieces(from: number, length: number, fn: (at: number, start: number, end: number) => void): void {
-    if (this.revoked) throw new SegmentsRevokedError()
+    this.check()
     let skip = from
     let at = 0
     for (let i = 0; i < this.count && at < length; i++) {
