@@ -186,6 +186,7 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   private later(task: Task, result: Promise<Status>): void {
+    task.deferred = true
     if (!isThenable(result)) {
       this.settle(task, this.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
       return

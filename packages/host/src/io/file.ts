@@ -3,7 +3,7 @@ import type { IoFile } from '../handler/types'
 import { IO_SYNC, IoOp } from '../platform/native'
 import type { Extent, Result } from '../scsi'
 import { Status } from '../scsi/status'
-import { type Segments, SegmentsRevokedError } from '../wire'
+import type { Segments } from '../wire'
 import { ioError } from './io-error'
 import { extents } from './extents'
 import type { Submissions } from './submissions'
@@ -59,7 +59,7 @@ export class EngineFile implements IoFile {
   }
 
   private transfer(op: number, data: Segments, offset: number, flags: number): Result {
-    if (data.revoked) throw new SegmentsRevokedError()
+    data.check()
     if (this.closing) return this.gone(op)
     if (data.length === 0) return Status.OK
     return this.submissions.transfer(op, this.slot, this.path, data, offset, flags)

@@ -1,6 +1,6 @@
 import { markAsUntransferable } from 'node:worker_threads'
 import { IO_PENDING, type IoTable, type NativeCore, type NativeIoEngine } from '../platform/native'
-import type { DataArea, Segments } from '../wire'
+import { type DataArea, Segments } from '../wire'
 import { ioError } from './io-error'
 import { ioTable, withIovs } from './table'
 
@@ -58,7 +58,8 @@ export class Submissions {
   transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number): Promise<0> {
     return new Promise((resolve, reject) => {
       if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
-      const area = data.area.owner === this ? data.area.slot : this.register(data.area)
+      const memory = Segments.areaOf(data)
+      const area = memory.owner === this ? memory.slot : this.register(memory)
       const row = this.row(op, file, offset, { op, path, memory: data.pinned, raw: false, resolve: resolve as (n: number) => void, reject })
       const { iovOffset, iovLength } = this.table
       for (let i = 0; i < data.count; i++) {
