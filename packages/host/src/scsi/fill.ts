@@ -30,10 +30,14 @@ export function overwrite(
 }
 
 /** `block` in every block of [offset, offset+length), by the handler if it can. */
-export async function fill(lun: Lun, by: Activity, block: Uint8Array, offset: number, length: number): Promise<Status> {
+export async function fill(
+  lun: Lun, by: Activity, block: Uint8Array, offset: number, length: number, after?: (bytes: number) => void,
+): Promise<Status> {
   if (length === 0) return Status.OK
   const status = (await lun.ops.writeSame?.(new PartIo(by, Segments.of(block), offset, length))) ?? Status.NOT_HANDLED
-  return status === Status.NOT_HANDLED ? overwrite(lun, by, block, offset, length) : status
+  if (status === Status.NOT_HANDLED) return overwrite(lun, by, block, offset, length, after)
+  after?.(length)
+  return status
 }
 
 /** The handler's unit of unmapping and where it begins, in bytes. */
@@ -70,9 +74,8 @@ export async function fillLong(lun: Lun, by: Activity, block: Uint8Array, after:
   for (let at = 0; at < total; at += STRETCH_BYTES) {
     if (by.aborted) return Status.ABORTED
     const length = Math.min(STRETCH_BYTES, total - at)
-    const status = await fill(lun, by, block, at, length)
+    const status = await fill(lun, by, block, at, length, after)
     if (status !== Status.OK) return status
-    after(length)
   }
   return Status.OK
 }

@@ -73,27 +73,26 @@ async function sanitize(lun: Lun, task: Task, c: Cdb, work: Work, passes: number
 }
 
 /** What every service action checks first. */
-function refuse(lun: Lun, task: Task, c: Cdb): Status | undefined {
-  const refused = refuseReserved(task)
-  if (refused !== undefined) return refused
-  if (c.znr) return invalidField(task, 'znr', 6)
-  return c.ause && lun.operations.condition?.restricted ? invalidField(task, 'ause', 5) : undefined
-}
+const refuse = (task: Task, c: Cdb): Status | undefined => refuseReserved(task) ?? (c.znr ? invalidField(task, 'znr', 6) : undefined)
+/** After a failure in restricted completion mode there is no other mode. */
+const refuseUnrestricted = (lun: Lun, task: Task, c: Cdb): Status | undefined =>
+  c.ause && lun.operations.condition?.restricted ? invalidField(task, 'ause', 5) : undefined
+const refuseList = (task: Task, c: Cdb): Status | undefined => (c.listLength ? invalidField(task, 'listLength') : undefined)
 
 function runOverwrite(lun: Lun, task: Task, c: Cdb): Result {
-  const refused = refuse(lun, task, c)
+  const refused = refuse(task, c) ?? refuseUnrestricted(lun, task, c)
   if (refused !== undefined) return refused
   const wanted = overwriteOf(lun, task, c.listLength)
   return typeof wanted === 'number' ? wanted : sanitize(lun, task, c, wanted.work, wanted.passes)
 }
 
 function runBlockErase(lun: Lun, task: Task, c: Cdb): Result {
-  const refused = refuse(lun, task, c) ?? (c.listLength ? invalidField(task, 'listLength') : undefined)
+  const refused = refuse(task, c) ?? refuseList(task, c) ?? refuseUnrestricted(lun, task, c)
   return refused ?? sanitize(lun, task, c, erasing(lun), 1)
 }
 
 function runExitFailureMode(lun: Lun, task: Task, c: Cdb): Result {
-  const refused = refuse(lun, task, { ...c, ause: 0 }) ?? (c.listLength ? invalidField(task, 'listLength') : undefined)
+  const refused = refuse(task, c) ?? refuseList(task, c)
   if (refused !== undefined) return refused
   if (lun.operations.condition?.restricted) return task.invalidCdb(Sanitize.at.serviceAction, 4)
   lun.operations.clear()

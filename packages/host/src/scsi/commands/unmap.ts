@@ -26,7 +26,7 @@ function rangesIn(lun: Lun, task: Task, list: Uint8Array): BlockRange[] | Status
     const { lba, blocks } = UnmapDescriptor.decode(list, at)
     if (blocks === 0) continue
     if (lba >= lun.blocks || blocks > lun.blocks - lba) {
-      task.detail = { information: Number.isSafeInteger(lba) ? lba : -1 }
+      task.detail = { information: Number.isSafeInteger(lba) ? lba : -1, field: { byte: at, bit: -1, inCdb: false } }
       return Status.RANGE
     }
     total += blocks

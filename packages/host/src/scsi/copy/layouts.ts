@@ -16,9 +16,9 @@ export const LID4_HEADER_CSCD = { length: 0x20, type: 0xff } as const
 /** SPC-4 tables 128, 129. */
 export const listIdUsage = { HOLD: 0, DISCARD: 2, NONE: 3 } as const
 
-/** SPC-4 6.4.5.4 identification descriptor CSCD descriptor, of a block device (6.4.5.3). */
+/** SPC-4 6.4.5.4 identification descriptor CSCD descriptor, of a block device (6.4.5.3). LU ID TYPE is about another kind. */
 export const Cscd = layout('identification_cscd', {
-  type: u8, first: bits(u8, { luIdType: [7, 6], nul: 5, deviceType: [4, 0] }), relativePort: u16be, third: bits(u8, { codeSet: [3, 0] }),
+  type: u8, first: bits(u8, { nul: 5, deviceType: [4, 0] }), relativePort: u16be, third: bits(u8, { codeSet: [3, 0] }),
   fourth: bits(u8, { association: [5, 4], designatorType: [3, 0] }), reserved: skip(1), designatorLength: u8, designator: bytes(20),
   specific: bits(u8, { pad: 2 }), blockLength: u24be,
 }, { size: 32 })

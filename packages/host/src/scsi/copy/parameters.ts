@@ -79,11 +79,12 @@ export function headerLid4(task: Task, list: Uint8Array): Header | Status {
 function targetIn(task: Task, list: Uint8Array, from: number): CopyTarget | Status {
   if (list[from] !== descriptorType.IDENTIFICATION) return at(task, Status.NOTSUPP_TGT_DESC_TYPE, from)
   const d = Cscd.decode(list, from)
-  if (d.luIdType) return task.invalidParameter(from + Cscd.at.luIdType, 7)
+  const { deviceType, blockLength } = d
+  // SPC-3: a null device, obsolete since; what was meant to go nowhere is not written over a disk.
+  if (d.nul) return { at: from, deviceType, blockLength, naa: undefined }
   if (d.association !== association.LOGICAL_UNIT) return task.invalidParameter(from + Cscd.at.association, 5)
   if (d.designatorLength === 0 || d.designatorLength > d.designator.length) return task.invalidParameter(from + Cscd.at.designatorLength)
-  const naa = !d.nul && d.designatorType === designatorType.NAA
-  const { deviceType, blockLength } = d
+  const naa = d.designatorType === designatorType.NAA
   return { at: from, deviceType, blockLength, naa: naa ? Buffer.from(d.designator.subarray(0, d.designatorLength)).toString('hex') : undefined }
 }
 
