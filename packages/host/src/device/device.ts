@@ -1,16 +1,18 @@
 import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
 import type {
-  Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
+  Abilities, Access, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { stage } from '../scsi/lun'
+import { CopyJobs } from '../scsi/copy/jobs'
 import { Turns } from '../scsi/medium'
 import { isStatus, Status } from '../scsi/status'
-import { runRow } from './admit'
+import { conditionFor, runRow } from './admit'
 import { Attentions } from './attention'
 import { Complaints } from './complaints'
 import { faultOf, isThenable } from './fault'
 import { Claim, RangeGate } from './gate'
+import { Operations } from './operations'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
@@ -52,6 +54,8 @@ export class DeviceRuntime implements LogicalUnit {
   readonly unmappedReadsZero: boolean
   stopped = false
   readonly scratch = new Turns(MOST_EMULATED)
+  readonly operations = new Operations((e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'))
+  readonly copies = new CopyJobs()
 
   private lifecycle: State = 'running'
   private capacity: number
@@ -60,6 +64,7 @@ export class DeviceRuntime implements LogicalUnit {
   private table: CommandTable | undefined
   private readonly extra: CommandRow[] = []
   private portOf: LunExtension['port']
+  private unitsOf: LunExtension['units']
   private readonly live = new Inflight()
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
@@ -70,7 +75,7 @@ export class DeviceRuntime implements LogicalUnit {
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
-    this.abilities = blocks ? abilitiesOf(blocks, p.lacking) : noAbilities
+    this.abilities = blocks ? abilitiesOf(blocks, p) : noAbilities
     this.limits = limitsOf(p, spec.blockSize, spec.maxTransferBlocks)
     this.identity = identityOf(p, parts.serial ?? (() => spec.serial))
     this.configText = spec.config
@@ -89,7 +94,8 @@ export class DeviceRuntime implements LogicalUnit {
   private tapChain(blocks: BlocksHandler | undefined): void {
     const { command } = this.hooks
     const { handler, state } = this.parts
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task))
+    command.tap({ name: 'unit attention', stage: stage.attention }, (task) =>
+      this.attentions.pending || this.operations.condition ? (this.attentions.report(task) ?? conditionFor(this, task, task.row)) : undefined)
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
         const result = handler.handleCmd!(state, task)
@@ -136,12 +142,17 @@ export class DeviceRuntime implements LogicalUnit {
       this.table = undefined
     }
     if (part.port) this.portOf = part.port
+    if (part.units) this.unitsOf = part.units
     const answer = part.answer
     if (answer) this.hooks.command.tap({ name: part.name, stage: part.stage ?? stage.reservation }, (task) => answer(task))
   }
 
   port(nexus: Nexus): PortIdentity {
     return this.portOf?.(nexus) ?? {}
+  }
+
+  neighbours(nexus: Nexus): Iterable<LogicalUnit> {
+    return this.unitsOf?.(nexus) ?? [this]
   }
 
   join(nexus: Nexus): void {
@@ -172,8 +183,12 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   execute(task: Task): void {
+    this.perform(task, this.commands.find(task.cdb) ?? undefined)
+  }
+
+  perform(task: Task, row: CommandRow | undefined): void {
     this.live.add(task)
-    task.row = this.commands.find(task.cdb) ?? undefined
+    task.row = row
     let result: Result | undefined
     try {
       result = this.lifecycle === 'running' ? this.hooks.command.call(task) : this.unavailable()
@@ -205,11 +220,12 @@ export class DeviceRuntime implements LogicalUnit {
   /** The one place where what a handler threw becomes a status, and is logged. */
   private explain(task: Task, e: unknown): Status {
     if (task.aborted) return Status.ABORTED
-    const { status, message, kind, stack } = faultOf(e, task.row?.access ?? 'none')
-    const command = task.row?.name ?? `operation code ${task.cdb[0]}`
-    this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, {
-      lba: task.lba, blocks: task.blocks, ...(stack !== undefined && { stack }),
-    })
+    return this.fault(e, task.row?.name ?? `operation code ${task.cdb[0]}`, task.row?.access ?? 'none', { lba: task.lba, blocks: task.blocks })
+  }
+
+  private fault(e: unknown, command: string, access: Access, facts: object = {}): Status {
+    const { status, message, kind, stack } = faultOf(e, access)
+    this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, { ...facts, ...(stack !== undefined && { stack }) })
     return status
   }
 
@@ -290,6 +306,7 @@ export class DeviceRuntime implements LogicalUnit {
         this.parts.log.error(`${this.name}: ${this.live.count} commands did not end; closing ${this.subtype} under them`)
       }
     }
+    await Promise.race([this.operations.stop(), new Promise((r) => setTimeout(r, ABORT_GRACE_MS).unref())])
     this.advance('idle')
     try {
       await this.parts.handler.close?.(this.parts.state)

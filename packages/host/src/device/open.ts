@@ -1,6 +1,7 @@
 import { type DeviceInfo, type DeviceProperties, isBlocks, type CommandsHandler } from '../handler/types'
 import { type TcmuError, tcmuError } from '../errors'
 import { blockCommands } from '../scsi/commands'
+import { Status } from '../scsi/status'
 import { DeviceRuntime } from './device'
 import type { DeviceDeps, DeviceSpec } from './spec'
 
@@ -46,6 +47,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
     },
     report: (kind) => {
       log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
+      if (kind === 'space-low') runtime?.attention(Status.SOFT_THRESHOLD)
       runtime?.hooks.event.call({ kind })
     },
   }

@@ -44,8 +44,9 @@ const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 /** Block limits from what the handler declared, the rest by default. */
 export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity): Limits {
   const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
+  const maxTransfer = Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize, most)
   return {
-    maxTransfer: Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize, most),
+    maxTransfer,
     optimalTransfer: Math.min(p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize, most),
     optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
     maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,
@@ -54,6 +55,7 @@ export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity
     unmapAlignment: 0,
     maxWriteSame: MAX_WRITE_SAME_BYTES / blockSize,
     maxCompareAndWrite: MAX_COMPARE_AND_WRITE_BLOCKS,
+    maxAtomic: Math.min(p.maxAtomicBlocks ?? 0, maxTransfer),
   }
 }
 

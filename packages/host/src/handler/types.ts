@@ -77,6 +77,16 @@ export interface DeviceProperties {
   unmappedReadsZero?: boolean
   maxTransferBlocks?: number
   optimalTransferBlocks?: number
+  /**
+   * Writing a block in place destroys what was there, as far as this handler can tell: initiators may SANITIZE. Default
+   * false.
+   */
+  sanitize?: boolean
+  /**
+   * Longest `write` that happens whole or not at all, whatever loses its power, and that no `read` sees half of: initiators
+   * may WRITE ATOMIC up to it. Default 0, none.
+   */
+  maxAtomicBlocks?: number
   /** Abilities that the handler has and this device has not, e.g. `['unmap']`; initiators are not told of them. */
   lacking?: readonly AbilityName[]
   unmapGranularityBlocks?: number
@@ -103,7 +113,8 @@ export interface DeviceInfo<O = unknown> {
   declare(properties: DeviceProperties): void
   /** The backend has another size: initiators are told. */
   resized(sizeBytes: number): void
-  report(event: 'connection-lost' | 'lock-lost'): void
+  /** `space-low`: initiators hear that a thin device nears its end (38/07). */
+  report(event: 'connection-lost' | 'lock-lost' | 'space-low'): void
 }
 
 export type Change =

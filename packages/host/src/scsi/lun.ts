@@ -1,5 +1,7 @@
 import type { Segments } from '../wire'
 import type { CommandRow, CommandTable } from './command-table'
+import type { CopyJobs } from './copy/jobs'
+import type { UnitOperations } from './operation'
 import type { Status } from './status'
 import type { Task } from './task'
 import type { Designator } from './vpd/identification'
@@ -48,6 +50,10 @@ export interface Abilities {
   readonly writeSame: Ability
   readonly compareAndWrite: Ability
   readonly extents: Ability
+  readonly format: Ability
+  readonly sanitize: Ability
+  readonly writeAtomic: Ability
+  readonly extendedCopy: Ability
 }
 export type AbilityName = keyof Abilities
 
@@ -73,6 +79,8 @@ export interface Limits {
   readonly unmapAlignment: number
   readonly maxWriteSame: number
   readonly maxCompareAndWrite: number
+  /** WRITE ATOMIC; 0 when there is none. */
+  readonly maxAtomic: number
 }
 
 /** Who a LUN says it is (SPC-4 6.6, 7.8). */
@@ -123,6 +131,10 @@ export interface Lun {
   readonly modes: ModeState
   readonly ops: BlockOps
   readonly commands: CommandTable
+  /** FORMAT UNIT and SANITIZE. */
+  readonly operations: UnitOperations
+  /** EXTENDED COPY of this unit's copy manager. */
+  readonly copies: CopyJobs
   /** START STOP UNIT with START=0 happened. */
   stopped: boolean
   /** Change WCE; resolves to NOT_HANDLED when the handler cannot. */
@@ -131,6 +143,8 @@ export interface Lun {
   attention(status: Status, except?: Nexus): void
   /** Take the unit attention that waits for a nexus, as REQUEST SENSE does (SPC-4 6.39). */
   takeAttention(nexus: Nexus): Status | undefined
+  /** The units that a nexus may reach through the front end, for a copy manager; this one alone without a front end that knows. */
+  neighbours(nexus: Nexus): Iterable<LogicalUnit>
   /** Absent when no front end has anything to say of its ports. */
   readonly port?: (nexus: Nexus) => PortIdentity
   /** Bounds the memory of commands that the host makes out of reads and writes. */
@@ -149,6 +163,8 @@ export interface LunExtension {
   readonly answer?: (task: Task) => Result | undefined
   /** The port behind a nexus, for INQUIRY data. */
   readonly port?: (nexus: Nexus) => PortIdentity
+  /** The units that a nexus has access to, this one among them: what EXTENDED COPY copies between. */
+  readonly units?: (nexus: Nexus) => Iterable<LogicalUnit>
 }
 
 /** How a front end uses a logical unit. */
@@ -160,6 +176,8 @@ export interface LogicalUnit extends Lun {
   transferOf(task: Task): number
   /** The one door in. `task.finish()` is called once, possibly before this returns. */
   execute(task: Task): void
+  /** As `execute`, by a row that need not be in the table: a copy manager's own commands. */
+  perform(task: Task, row: CommandRow): void
   /** Before the first command only. */
   extend(part: LunExtension): void
   join(nexus: Nexus): void

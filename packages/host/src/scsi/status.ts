@@ -1,4 +1,4 @@
-import { sense, type SenseCode, type SenseKey, senseKey as k } from './sense'
+import { descriptorSense, fixedSense, sense, type SenseCode, type SenseDetail, type SenseKey, senseKey as k } from './sense'
 
 /** SAM-5 5.3.1 status codes. */
 export const sam = {
@@ -83,6 +83,14 @@ export const Status = {
   NOT_READY_DEVICE: 54,
   PARAMETER_VALUE: 55,
   INVALID_RELEASE: 56,
+  SANITIZE_IN_PROGRESS: 80,
+  FORMAT_CORRUPTED: 81,
+  FORMAT_FAILED: 82,
+  SANITIZE_FAILED: 83,
+  COPY_FAILED: 84,
+  COPY_INEXACT: 85,
+  OPERATION_IN_PROGRESS: 86,
+  SOFT_THRESHOLD: 87,
 } as const
 export type StatusName = keyof typeof Status
 export type Status = (typeof Status)[StatusName]
@@ -148,6 +156,14 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   NOT_READY_DEVICE: check(k.NOT_READY, sense.LOGICAL_UNIT_COMMUNICATION_FAILURE),
   PARAMETER_VALUE: check(k.ILLEGAL_REQUEST, sense.PARAMETER_VALUE_INVALID),
   INVALID_RELEASE: check(k.ILLEGAL_REQUEST, sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION),
+  SANITIZE_IN_PROGRESS: check(k.NOT_READY, sense.SANITIZE_IN_PROGRESS),
+  FORMAT_CORRUPTED: check(k.MEDIUM_ERROR, sense.MEDIUM_FORMAT_CORRUPTED),
+  FORMAT_FAILED: check(k.MEDIUM_ERROR, sense.FORMAT_COMMAND_FAILED),
+  SANITIZE_FAILED: check(k.MEDIUM_ERROR, sense.SANITIZE_COMMAND_FAILED),
+  COPY_FAILED: check(k.COPY_ABORTED, sense.THIRD_PARTY_DEVICE_FAILURE),
+  COPY_INEXACT: check(k.COPY_ABORTED, sense.UNEXPECTED_INEXACT_SEGMENT),
+  OPERATION_IN_PROGRESS: check(k.ILLEGAL_REQUEST, sense.OPERATION_IN_PROGRESS),
+  SOFT_THRESHOLD: check(k.UNIT_ATTENTION, sense.THIN_PROVISIONING_SOFT_THRESHOLD_REACHED),
 }
 
 const byNumber = new Map<number, StatusRow>(
@@ -161,3 +177,9 @@ export const statusTable: readonly StatusRow[] = [...byNumber.entries()].sort(([
 /** The row of a status; a number that is none counts as HW_ERR. */
 export const statusRow = (status: number): StatusRow => byNumber.get(status) ?? unknown
 export const isStatus = (value: unknown): value is Status => typeof value === 'number' && byNumber.has(value)
+
+/** Sense data of a status, in the format that the control mode page asks for; undefined when it has none of its own. */
+export function senseFor(status: Status, detail: SenseDetail | undefined, descriptorFormat: boolean): Uint8Array | undefined {
+  const found = statusRow(status).sense
+  return found && found !== 'task' ? (descriptorFormat ? descriptorSense : fixedSense)(found.key, found.code, detail) : undefined
+}
