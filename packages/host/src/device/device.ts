@@ -1,4 +1,4 @@
-import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
+import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
   Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
 } from '../scsi'
@@ -16,7 +16,7 @@ import { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
 import { abilitiesOf, noAbilities, wireOps, writeThrough } from './ops'
 import { resultOf } from './result'
-import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES } from './spec'
+import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES } from './spec'
 import { count, type Counters, counters } from './statistics'
 
 /** Answered whatever attention waits, when no row says so: INQUIRY, REQUEST SENSE, REPORT LUNS (SPC-4 5.14). */
@@ -28,20 +28,6 @@ const ABORT_GRACE_MS = 2000
 const MOST_EMULATED = 16
 
 const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => Status.INVALID_CMD }
-
-export interface DeviceParts {
-  readonly spec: DeviceSpec
-  readonly handler: Handler
-  /** What the handler's `open` returned. */
-  readonly state: unknown
-  readonly properties: DeviceProperties
-  readonly sizeBytes: number
-  /** Generic rows under a blocks handler, a commands handler's own otherwise. */
-  readonly rows: readonly CommandRow[]
-  readonly log: HandlerLog
-  /** As in DeviceDeps. */
-  readonly serial?: () => string
-}
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
 export class DeviceRuntime implements LogicalUnit {
@@ -99,7 +85,7 @@ export class DeviceRuntime implements LogicalUnit {
     command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.reportAttention(task))
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(state, task)
+        const result = handler.handleCmd!(state, task, this)
         return result === Status.NOT_HANDLED ? undefined : result
       })
     }
@@ -156,6 +142,11 @@ export class DeviceRuntime implements LogicalUnit {
   }
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
+    this.parts.handler.nexusLost?.(this.parts.state, nexus)
+  }
+  reset(): void {
+    this.parts.handler.reset?.(this.parts.state)
+    this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
     this.attentions.attend(nexus, status)
@@ -314,6 +305,14 @@ export class DeviceRuntime implements LogicalUnit {
     if (blocks === this.capacity) return
     this.capacity = blocks
     this.attention(Status.CAPACITY_CHANGED)
+    this.hooks.event.call({ kind: 'resized', sizeBytes })
+  }
+
+  /** Another medium is in, or none (0 bytes): its capacity is news only when there is one (SPC-4 5.14, MMC-6 4.1.6). */
+  mediumChanged(sizeBytes: number): void {
+    this.capacity = Math.floor(sizeBytes / this.blockSize)
+    if (sizeBytes === 0) return
+    this.attention(Status.MEDIUM_CHANGED)
     this.hooks.event.call({ kind: 'resized', sizeBytes })
   }
 
