@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { HANDLER_API_VERSION } from '../../packages/host/src/handler/version'
 import { Sandbox } from './cli'
 import { blocksCjs, handlerRoot, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from './packages'
 
@@ -30,7 +31,7 @@ describe('versions and help go to stdout, exit 0', () => {
   })
   test('version --json', async () => {
     const { code, stdout } = await box.run('version', '--json')
-    expect([code, JSON.parse(stdout)]).toEqual([0, { host: expect.stringMatching(/^\d/), handlerApi: '1.0.0', node: process.versions.node }])
+    expect([code, JSON.parse(stdout)]).toEqual([0, { host: expect.stringMatching(/^\d/), handlerApi: HANDLER_API_VERSION, node: process.versions.node }])
   })
   test.each([[['--help']], [['serve', '--help']], [['help', 'check']], [['handlers', '-h']], [['devices', '--help']]])('%j has examples', async (args) => {
     const { code, stdout, stderr } = await box.run(...args)

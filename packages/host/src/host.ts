@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, Sequence, serialOf, type Step } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -270,13 +270,17 @@ export class Host {
     }
   }
 
+  private deviceNamed(name: string): DeviceRuntime | undefined {
+    return [...this.devicesByLun.values()].find((d) => d.name === name)
+  }
+
   private openBus(): Promise<void> | undefined {
     const { dbus: address } = this.options
     if (!address) return undefined
     const handlers = {
       list: () => this.handlers().handlers,
       check: (subtype: string, config: string) => this.check(subtype, config),
-      device: (name: string) => [...this.devicesByLun.values()].find((d) => d.name === name),
+      device: (name: string) => this.deviceNamed(name),
     }
     this.dbus = new DbusService({ address, handlers, log: handlerLog(this.log) })
     return this.dbus.start()
@@ -301,6 +305,7 @@ export class Host {
     this.socket = new ControlSocket(socket, {
       devices: () => this.devices(),
       handlers: () => this.handlers(),
+      ...mediumMethods((name) => this.deviceNamed(name)),
       version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls }),
     })
     try {

@@ -122,6 +122,6 @@ export class Target {
 
   reset(lu: LogicalUnit): void {
     for (const observer of this.observers) observer.reset(lu)
-    lu.attention(Status.BUS_DEVICE_RESET)
+    lu.reset()
   }
 }

@@ -3,6 +3,7 @@ import { check, type CheckFlags } from './check'
 import { examples, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
 import { listDevices, type ListFlags, listHandlers } from './lists'
+import { type MediumFlags, moveMedium } from './medium'
 import type { ServeFlags, Surroundings } from './options'
 import { serve } from './serve'
 import { testHandler, type TestFlags } from './test'
@@ -42,6 +43,17 @@ const testsHandlers = (c: Command, at: Surroundings, exit: (code: number) => voi
   .option('--volatile', 'what is written need not survive closing')
   .option('--json', 'as JSON')
   .action(async (folder: string, flags: TestFlags) => exit(await testHandler(folder, flags, at, print)))
+
+const movesMedium = (eject: Command, insert: Command, at: Surroundings): void => {
+  for (const c of [eject, insert]) {
+    c.argument('<device>', 'its name, as `tcmu-host devices` lists it')
+      .option('--force', 'although an initiator prevents its removal')
+      .option('--socket <path>', 'control socket of the host')
+  }
+  eject.action(async (device: string, flags: MediumFlags) => moveMedium('eject', { device }, flags, at, print))
+  insert.argument('[path]', 'the image (default: the one that was taken out)')
+    .action(async (device: string, config: string | undefined, flags: MediumFlags) => moveMedium('insert', { device, config }, flags, at, print))
+}
 
 const installs = (c: Command): Command => c
   .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
@@ -87,6 +99,11 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .option('--socket <path>', 'its control socket')
     .action((flags: ListFlags) => listDevices(flags, at, print))
+
+  movesMedium(
+    command('eject', 'take the medium out of a device', examples.medium),
+    command('insert', 'put a medium into a device, in place of the one that is in', examples.medium), at,
+  )
 
   looksAtHandlers(command('check', 'ask a handler whether it takes a configuration; opens nothing', examples.check))
     .argument('<cfgstring>', 'SUBTYPE/REST, as in --lun')

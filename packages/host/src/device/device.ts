@@ -1,4 +1,4 @@
-import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
+import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
   Abilities, Access, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
 } from '../scsi'
@@ -18,26 +18,13 @@ import { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
-import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
+import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
 import { count, type Counters, counters } from './statistics'
 import { WriteCache } from './write-cache'
 
 /** After `close` told live commands to stop, how long their handler has to let go of them. */
 const ABORT_GRACE_MS = 2000
 
-export interface DeviceParts {
-  readonly spec: DeviceSpec
-  readonly handler: Handler
-  /** What the handler's `open` returned. */
-  readonly state: unknown
-  readonly properties: DeviceProperties
-  readonly sizeBytes: number
-  /** Generic rows under a blocks handler, a commands handler's own otherwise. */
-  readonly rows: readonly CommandRow[]
-  readonly log: HandlerLog
-  /** As in DeviceDeps. */
-  readonly serial?: () => string
-}
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
 export class DeviceRuntime implements LogicalUnit {
@@ -98,7 +85,7 @@ export class DeviceRuntime implements LogicalUnit {
       this.attentions.pending || this.operations.condition ? (this.attentions.report(task) ?? conditionFor(this, task, task.row)) : undefined)
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(state, task)
+        const result = handler.handleCmd!(state, task, this)
         return result === Status.NOT_HANDLED ? undefined : result
       })
     }
@@ -160,6 +147,11 @@ export class DeviceRuntime implements LogicalUnit {
   }
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
+    this.parts.handler.nexusLost?.(this.parts.state, nexus)
+  }
+  reset(): void {
+    this.parts.handler.reset?.(this.parts.state)
+    this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
     this.attentions.attend(nexus, status)
@@ -288,6 +280,14 @@ export class DeviceRuntime implements LogicalUnit {
     if (blocks === this.capacity) return
     this.capacity = blocks
     this.attention(Status.CAPACITY_CHANGED)
+    this.hooks.event.call({ kind: 'resized', sizeBytes })
+  }
+
+  /** Another medium is in, or none (0 bytes): its capacity is news only when there is one (SPC-4 5.14, MMC-6 4.1.6). */
+  mediumChanged(sizeBytes: number): void {
+    this.capacity = Math.floor(sizeBytes / this.blockSize)
+    if (sizeBytes === 0) return
+    this.attention(Status.MEDIUM_CHANGED)
     this.hooks.event.call({ kind: 'resized', sizeBytes })
   }
 

@@ -33,6 +33,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   if (spec.sizeBytes !== 0) checkGeometry(spec, spec.sizeBytes)
   const properties: DeviceProperties = {}
   let sizeBytes = spec.sizeBytes
+  let mayBeEmpty = false
   let runtime: DeviceRuntime | undefined
   const info: DeviceInfo = {
     name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
@@ -45,6 +46,11 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
       if (runtime) runtime.resized(bytes)
       else sizeBytes = bytes
     },
+    mediumChanged: (bytes) => {
+      mayBeEmpty = true
+      if (runtime) runtime.mediumChanged(bytes)
+      else sizeBytes = bytes
+    },
     report: (kind) => {
       log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
       if (kind === 'space-low') runtime?.attention(Status.SOFT_THRESHOLD)
@@ -53,7 +59,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   }
   const state: unknown = await handler.open(info)
   try {
-    checkGeometry(spec, sizeBytes)
+    if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes)
     const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
     runtime = new DeviceRuntime({ spec, handler, state, properties, sizeBytes, rows, log, serial: deps.serial })
     return runtime

@@ -28,6 +28,21 @@ export interface DeviceDeps {
   readonly serial?: () => string
 }
 
+/** What a running device is made of. */
+export interface DeviceParts {
+  readonly spec: DeviceSpec
+  readonly handler: Handler
+  /** What the handler's `open` returned. */
+  readonly state: unknown
+  readonly properties: DeviceProperties
+  readonly sizeBytes: number
+  /** Generic rows under a blocks handler, a commands handler's own otherwise. */
+  readonly rows: readonly CommandRow[]
+  readonly log: HandlerLog
+  /** As in DeviceDeps. */
+  readonly serial?: () => string
+}
+
 const MiB = 2 ** 20
 /** Longest single READ or WRITE, and what a front end must be ready to hold for one command. */
 export const MAX_TRANSFER_BYTES = 8 * MiB

@@ -1,5 +1,5 @@
 import type { Segments } from '../wire'
-import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Result, Status, Task } from '../scsi'
+import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Lun, Nexus, Result, Status, Task } from '../scsi'
 
 type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
@@ -123,13 +123,21 @@ export interface DeviceInfo<O = unknown> {
   declare(properties: DeviceProperties): void
   /** The backend has another size: initiators are told. */
   resized(sizeBytes: number): void
+  /**
+   * Of a handler of commands whose medium can be changed: another one of this size is in, or none is (0). Initiators hear of
+   * one that came (NOT READY TO READY CHANGE); while `open` runs, it is the size.
+   */
+  mediumChanged(sizeBytes: number): void
   /** `space-low`: initiators hear that a thin device nears its end (38/07). */
   report(event: 'connection-lost' | 'lock-lost' | 'space-low'): void
 }
 
 export type Change =
   | { readonly kind: 'size'; readonly sizeBytes: number }
-  | { readonly kind: 'config'; readonly config: string }
+  | { readonly kind: 'config'; readonly config: string; readonly force?: boolean }
+  /** The operator wants the medium out, or the one that was taken out back in. With `force` also when an initiator prevents it. */
+  | { readonly kind: 'eject'; readonly force: boolean }
+  | { readonly kind: 'load' }
   | { readonly kind: 'writeCache'; readonly on: boolean }
 
 interface Common<S, O> {
@@ -145,9 +153,14 @@ interface Common<S, O> {
   reconfigure?(state: S, change: Change): Answer
   /**
    * See every command first. Return a status, or `Status.NOT_HANDLED` (now, not by promise) to pass it on: to the
-   * generic SCSI layer on a blocks handler, to INVALID COMMAND OPERATION CODE on a commands handler.
+   * generic SCSI layer on a blocks handler, to INVALID COMMAND OPERATION CODE on a commands handler. `lun` is the device as
+   * rows of `@tcmu/host/scsi` know it.
    */
-  handleCmd?(state: S, task: Task): Result
+  handleCmd?(state: S, task: Task, lun: Lun): Result
+  /** An initiator has gone: what it held (PREVENT ALLOW MEDIUM REMOVAL) is let go of. */
+  nexusLost?(state: S, nexus: Nexus): void
+  /** LOGICAL UNIT RESET: what initiators set is as it was at first. */
+  reset?(state: S): void
 }
 
 /** A handler that moves blocks; the host speaks SCSI for it. Optional callbacks may answer `Status.NOT_HANDLED`. */
@@ -168,7 +181,7 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
 
 /** A handler that owns the whole command set of its device. */
 export interface CommandsHandler<S = any, O = any> extends Common<S, O> { // eslint-disable-line @typescript-eslint/no-explicit-any
-  handleCmd(state: S, task: Task): Result
+  handleCmd(state: S, task: Task, lun: Lun): Result
   /** Rows for REPORT SUPPORTED OPERATION CODES and for transfer lengths; see `commandTable`. */
   readonly commands?: readonly CommandRow[]
   /** SPC-4 peripheral device type. Default 0. */

@@ -98,7 +98,7 @@ export class KernelDevice {
   private async agree(asked: Attributes, existing: boolean): Promise<void> {
     const { folder, runtime } = this
     const sizeBytes = runtime.blocks * runtime.blockSize
-    if (sizeBytes !== asked.sizeBytes) await folder.pushSize(sizeBytes)
+    if (sizeBytes !== 0 && sizeBytes !== asked.sizeBytes) await folder.pushSize(sizeBytes)
     await folder.setAttribute('tmr_notification', 1)
     if (asked.writeCache === undefined || asked.writeCache === runtime.writeCache) return
     // A device that served before was set so by somebody; on a new one 0 is only what the kernel starts with, and it can

@@ -184,6 +184,8 @@ export interface LogicalUnit extends Lun {
   leave(nexus: Nexus): void
   /** Queue a unit attention for one nexus. */
   attend(nexus: Nexus, status: Status): void
+  /** LOGICAL UNIT RESET, once what was under way is aborted. */
+  reset(): void
   /** Abort the live tasks that `which` picks; resolves when each of them has been finished. */
   abort(which: (task: Task) => boolean): Promise<number>
 }

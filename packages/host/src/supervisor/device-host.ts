@@ -111,7 +111,8 @@ export class DeviceHost {
       ...handler,
       open: (dev: DeviceInfo): unknown => handler.open(Object.create(dev, {
         declare: { value: (p: DeviceProperties) => { dev.declare(p); Object.assign(properties, p) } },
-        report: { value: (kind: 'connection-lost' | 'lock-lost') => { dev.report(kind); channel.send({ event: 'report', device, kind }) } },
+        mediumChanged: { value: (sizeBytes: number) => { dev.mediumChanged(sizeBytes); channel.send({ event: 'mediumChanged', device, sizeBytes }) } },
+        report: { value: (kind: Parameters<DeviceInfo['report']>[0]) => { dev.report(kind); channel.send({ event: 'report', device, kind }) } },
       }) as DeviceInfo),
     } as Handler
   }

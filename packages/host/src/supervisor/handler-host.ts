@@ -51,6 +51,12 @@ export interface HandlerHostState {
   readonly devices: readonly string[]
 }
 
+/** What of a change a process has to know that opens the device again. */
+function lasting(change: Change): Partial<RemoteSpec> {
+  if (change.kind === 'size') return { sizeBytes: change.sizeBytes }
+  return change.kind === 'config' ? { config: change.config } : {}
+}
+
 /** The process of one handler: started when it is needed, started again when it ends, left alone when that happens too often. */
 export class HandlerHost implements RemoteSite {
   private running: Running | undefined
@@ -127,6 +133,7 @@ export class HandlerHost implements RemoteSite {
     const dev = this.devices.get(event.device)?.dev
     if (event.event === 'log') (dev?.log ?? this.options.log)[event.level](event.message, event.facts)
     else if (event.event === 'resized') dev?.resized(event.sizeBytes)
+    else if (event.event === 'mediumChanged') dev?.mediumChanged(event.sizeBytes)
     else dev?.report(event.kind)
   }
 
@@ -256,10 +263,7 @@ export class HandlerHost implements RemoteSite {
     const { rpc } = await this.ready()
     const status = (await rpc.call('reconfigure', { device, change }, CALL_MS)) as Status
     const open = this.devices.get(device)
-    if (status === Status.OK && open && change.kind !== 'writeCache') {
-      const spec = change.kind === 'size' ? { ...open.spec, sizeBytes: change.sizeBytes } : { ...open.spec, config: change.config }
-      this.devices.set(device, { ...open, spec })
-    }
+    if (status === Status.OK && open) this.devices.set(device, { ...open, spec: { ...open.spec, ...lasting(change) } })
     return status
   }
 

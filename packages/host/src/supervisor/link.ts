@@ -2,7 +2,7 @@ import { reasonOf } from '../errors'
 import type { HandlerLog } from '../handler'
 import type { NativeCore } from '../platform'
 import { Request, RingProducer, TmrType } from '../ring'
-import { type Segments } from '../wire'
+import { Segments } from '../wire'
 import { type SharedRing, shape, sharedRing } from './remote-port'
 
 /** What becomes of commands that were in flight when the other side ended. */
@@ -21,11 +21,13 @@ export interface Ask {
 
 /** Copy the first `length` bytes of one command's data into another's. */
 export function copySegments(from: Segments, to: Segments, length: number): void {
+  const { bytes } = Segments.areaOf(from)
   let at = 0
-  for (const view of from.views()) {
-    if (at >= length) return
-    to.set(at + view.length > length ? view.subarray(0, length - at) : view, at)
-    at += view.length
+  for (let i = 0; i < from.count && at < length; i++) {
+    const start = from.offsets[i]!
+    const n = Math.min(from.lengths[i]!, length - at)
+    to.set(bytes.subarray(start, start + n), at)
+    at += n
   }
 }
 

@@ -1,5 +1,5 @@
 import { TcmuError } from '../errors'
-import type { Change, DeviceProperties, HandlerLog } from '../handler/types'
+import type { Change, DeviceInfo, DeviceProperties, HandlerLog } from '../handler/types'
 import type { Extent } from '../scsi'
 
 /** What a device host needs to find the one package it runs; paths were checked by the host that starts it. */
@@ -62,7 +62,8 @@ export type FromHost =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: RemoteError }
   | { readonly event: 'resized'; readonly device: number; readonly sizeBytes: number }
-  | { readonly event: 'report'; readonly device: number; readonly kind: 'connection-lost' | 'lock-lost' }
+  | { readonly event: 'mediumChanged'; readonly device: number; readonly sizeBytes: number }
+  | { readonly event: 'report'; readonly device: number; readonly kind: Parameters<DeviceInfo['report']>[0] }
   | { readonly event: 'log'; readonly device: number; readonly level: keyof HandlerLog; readonly message: string; readonly facts?: object }
 
 /** Either end of the way between a host and its device host: a process's IPC channel, or a worker's port. */
