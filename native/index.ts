@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 2
+export const ABI_VERSION = 3
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -116,6 +116,11 @@ export interface NativeCore {
   readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number) => NativeIoEngine
   /** False when another open file description holds a lock in the way (F_OFD_SETLK over the whole file). */
   lockFile(fd: number, exclusive: boolean): boolean
+  /**
+   * Hold a shared lock on each byte of `hold`, then see that nobody else holds one on a byte of `refuse` (F_OFD_SETLK,
+   * F_OFD_GETLK). −1 when that is so, else the first byte in the way; what was locked stays so until `fd` is closed.
+   */
+  lockBytes(fd: number, hold: readonly number[], refuse: readonly number[]): number
   /** Raise the soft limit of open files towards `wanted`, at most to the hard one; returns the limit. */
   raiseFileLimit(wanted: number): number
   /** A descriptor of zeroed shared memory whose size is sealed. */

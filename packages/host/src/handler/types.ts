@@ -35,8 +35,18 @@ export interface IoFile {
   truncate(size: number): Promise<void>
   /** Read the size anew. */
   refresh(): Promise<number>
+  /** Settles when every operation begun before has ended, however it ended; later ones are not waited for. */
+  drained(): Promise<void>
   /** Waits for what is under way. */
   close(): Promise<void>
+}
+
+/** A locking scheme that other programs use as well: open file description locks on single bytes. */
+export interface ByteLocks {
+  /** Share-locked for as long as the file is open. */
+  readonly hold: readonly number[]
+  /** The file is refused when somebody else holds a lock on one of these, once ours are taken. */
+  readonly refuse: readonly number[]
 }
 
 export interface OpenFile {
@@ -45,8 +55,8 @@ export interface OpenFile {
   readonly create?: boolean
   /** Size of a file made by `create`, sparse. */
   readonly size?: number
-  /** Refuse a second opener: an exclusive advisory lock (open file description lock). Default true. */
-  readonly lock?: boolean
+  /** Refuse a second opener: an exclusive advisory lock (open file description lock), or locks on single bytes. Default true. */
+  readonly lock?: boolean | ByteLocks
 }
 
 export interface HandlerIo {
