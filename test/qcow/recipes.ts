@@ -55,7 +55,9 @@ const converted = (name: string, format: 'qcow' | 'qcow2', ...args: string[]): R
     for (let i = 4 * MiB; i < 5 * MiB; i++) model[i] = dice.below(256)
     const base = at.base(`raw-${dice.below(1e9)}`, model)
     const path = at.path()
-    await at.img('convert', '-q', '-O', format, ...args, base, path)
+    // qemu-img 7.2 ends compressed qcow images well and its own process with 1: what counts is what it reads back.
+    await at.img('convert', '-q', '-O', format, ...args, base, path).catch((e: unknown) => { if (format !== 'qcow') throw e })
+    await at.img('compare', '-q', '-F', format, base, path)
     return { path, format, model }
   },
 })
@@ -96,9 +98,9 @@ const snapshot = (name: string, options: string): Recipe => ({
 
 const dataFile = (name: string, options: string): Recipe => ({
   name,
-  make: async (at, dice) => {
+  make: async (at) => {
     const path = at.path()
-    await at.img('create', '-q', '-f', 'qcow2', '-o', `data_file=d-${dice.below(1e9)}${options}`, path, String(SIZE))
+    await at.img('create', '-q', '-f', 'qcow2', '-o', `data_file=${at.path()}${options}`, path, String(SIZE))
     return { path, format: 'qcow2', model: Buffer.alloc(SIZE) }
   },
 })

@@ -148,14 +148,14 @@ export class Rounds {
     await this.at.io(this.made.path, ...commands)
   }
 
-  /** QEMU compresses whole clusters, where none is. */
+  /** QEMU compresses whole clusters, and only where none is. */
   private async compress(commands: string[]): Promise<void> {
     const info = JSON.parse(await this.at.img('info', '--output=json', this.made.path)) as { 'cluster-size': number; 'format-specific': { data: { 'refcount-bits': number } } }
     const size = info['cluster-size']
     // Compressed clusters share; a count of one bit cannot say so.
     if (info['format-specific'].data['refcount-bits'] === 1) return
     const cluster = this.dice.below(this.model.length / size)
-    commands.push(`write -q -c -P 77 ${cluster * size} ${size}`)
+    commands.push(`discard -q ${cluster * size} ${size}`, `write -q -c -P 77 ${cluster * size} ${size}`)
     this.model.fill(77, cluster * size, (cluster + 1) * size)
   }
 }

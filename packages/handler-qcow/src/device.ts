@@ -1,6 +1,5 @@
 import { type BlockIo, type DeviceInfo, type DeviceProperties, Status } from '@tcmu/host/handler'
 import { type ChainContext, openBacking } from './chain'
-import type { ImageHeader } from './header'
 import { type Image, openImage } from './image'
 import { type Opened, openTop } from './open-file'
 import { openReader } from './read-only'
@@ -56,15 +55,15 @@ function checkSize(dev: DeviceInfo, path: string, imageBytes: number): void {
   if (dev.sizeBytes === 0) dev.resized(whole)
 }
 
-function describe(dev: DeviceInfo, header: ImageHeader, { file }: Opened, writable: boolean): void {
+function describe(dev: DeviceInfo, { file, header }: Opened, backed: boolean, writable: boolean): void {
   // Version 1 has neither zero clusters nor anything that could be freed.
   const unmaps = header.version > 1
   const unit = header.entryBytes === 16 ? header.clusterSize / 32 : header.clusterSize
   dev.declare({
     ...(!writable && { readOnly: true }),
     ...(file.rotational !== undefined && { solidState: !file.rotational }),
-    // A block of version 2 over a backing file cannot be unmapped, and keeps what it has.
-    unmappedReadsZero: unmaps,
+    // Version 2 has no zero clusters: over a backing file what is unmapped keeps what it has.
+    unmappedReadsZero: header.version === 3 || (unmaps && !backed),
     ...(!unmaps && { lacking: ['unmap'] as DeviceProperties['lacking'] }),
     unmapGranularityBlocks: Math.max(1, Math.floor(unit / dev.blockSize)),
   })
@@ -80,7 +79,7 @@ export async function openDisk(dev: DeviceInfo<QcowOptions>): Promise<Disk> {
     : await writable(context, opened, options)
   try {
     checkSize(dev, dev.config, header.size)
-    describe(dev, header, opened, !file.readOnly)
+    describe(dev, opened, disk.reader.backing !== undefined, !file.readOnly)
   } catch (error) {
     await disk.close()
     throw error
