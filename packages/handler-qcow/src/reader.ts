@@ -81,7 +81,6 @@ export class ImageReader implements Layer {
   private async readRuns(data: Segments, offset: number): Promise<Status> {
     const { mapping } = this
     const work: Result[] = []
-    let failure: unknown
     try {
       for (let at = 0; at < data.length;) {
         if (!mapping.find(offset + at, data.length - at)) {
@@ -93,10 +92,9 @@ export class ImageReader implements Layer {
         at += run
       }
     } catch (error) {
-      failure = error
+      work.push(Promise.reject(error as Error))
     }
     await together(work)
-    if (failure !== undefined) throw failure
     return Status.OK
   }
 

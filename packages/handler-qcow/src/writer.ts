@@ -67,7 +67,6 @@ export class ImageWriter {
   private async writeParts(data: Segments, offset: number, wait: Promise<void> | undefined): Promise<Status> {
     if (wait) await wait
     const work: unknown[] = []
-    let failure: unknown
     try {
       for (let at = 0; at < data.length;) {
         const step = this.begin(data, offset, at, work)
@@ -75,10 +74,9 @@ export class ImageWriter {
         else await step
       }
     } catch (error) {
-      failure = error
+      work.push(Promise.reject(error as Error))
     }
     await together(work)
-    if (failure !== undefined) throw failure
     return Status.OK
   }
 
