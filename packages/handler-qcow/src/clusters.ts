@@ -130,6 +130,14 @@ export class CountedClusters implements Clusters, Space {
     this.run = undefined
   }
 
+  /** What was freed goes before what lies behind the end of the file. */
+  private reconsider(): void {
+    if (this.run && this.run.next >= this.end) {
+      this.hint = Math.min(this.hint, this.run.next)
+      this.leaveRun()
+    }
+  }
+
   private enterRun(next: number, end: number, slice: Slice): void {
     slice.pins++
     this.run = { next, end, slice }
@@ -240,6 +248,7 @@ export class CountedClusters implements Clusters, Space {
       else ended.push(cluster)
     }
     for (const { first, count } of neighbours(ended)) await this.finish(first, count)
+    if (ended.length > 0 && this.trusted) this.reconsider()
   }
 
   private async finish(first: number, count: number): Promise<void> {
