@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import type { HandlerIo, HandlerLog, IoFile } from '@tcmu/host/handler'
+import type { IoFile } from '@tcmu/host/handler'
+import { type ChainContext, pathFrom } from './context'
 import { type ImageHeader } from './header'
 import { type Layer, RawLayer } from './layer'
 import { looksLikeImage, openImageFile, readerLocks } from './open-file'
@@ -12,24 +12,12 @@ export const MAX_DEPTH = 64
 const rawFormats: readonly string[] = ['raw', 'file', 'host_device']
 const imageFormats: Readonly<Record<string, readonly number[]>> = { qcow: [1], qcow2: [2, 3] }
 
-export interface ChainContext {
-  readonly io: HandlerIo
-  readonly log: HandlerLog
-  readonly cacheBytes: number
-}
-
 /** Files of the chain so far: paths, and who they are. */
 type Seen = ReadonlyMap<string, string>
 
 async function identity(path: string): Promise<string> {
   const { dev, ino } = await stat(path)
   return `${dev}:${ino}`
-}
-
-/** A name in an image, as a path: relative ones count from the image's folder. */
-export function pathFrom(image: string, name: string): string | undefined {
-  const plain = name.startsWith('file:') ? name.slice('file:'.length) : name
-  return /^[a-z][a-z0-9+.-]*:/i.test(plain) ? undefined : resolve(dirname(image), plain)
 }
 
 /** The layers below an image, opened read-only. Rejects with E_QCOW_BACKING, E_QCOW_CHAIN, or what is wrong with a layer. */

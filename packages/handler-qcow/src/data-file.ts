@@ -1,5 +1,5 @@
 import type { IoFile } from '@tcmu/host/handler'
-import { type ChainContext, pathFrom } from './chain'
+import { type ChainContext, pathFrom } from './context'
 import { type Opened, readerLocks, writerLocks } from './open-file'
 import { refuse } from './refuse'
 

@@ -1,5 +1,6 @@
 import { type BlockIo, type DeviceInfo, type DeviceProperties, Status } from '@tcmu/host/handler'
-import { type ChainContext, openBacking } from './chain'
+import { openBacking } from './chain'
+import type { ChainContext } from './context'
 import { type Image, openImage } from './image'
 import { type Opened, openTop } from './open-file'
 import { openReader } from './read-only'

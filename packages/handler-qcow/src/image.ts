@@ -1,5 +1,5 @@
 import type { HandlerLog, IoFile } from '@tcmu/host/handler'
-import type { ChainContext } from './chain'
+import type { ChainContext } from './context'
 import { AppendedClusters, type Clusters, CountedClusters } from './clusters'
 import { Eraser } from './eraser'
 import { Flags } from './flags'

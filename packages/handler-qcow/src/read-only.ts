@@ -1,5 +1,5 @@
 import type { IoFile } from '@tcmu/host/handler'
-import type { ChainContext } from './chain'
+import type { ChainContext } from './context'
 import { Entry } from './format'
 import type { ImageHeader } from './header'
 import type { Layer } from './layer'
