@@ -109,7 +109,7 @@ export class FragileFile implements IoFile {
 
   /** What is on the disk when the power comes back. */
   remains(): Buffer {
-    let disk = Buffer.from(this.durable)
+    let disk: Buffer = Buffer.from(this.durable)
     for (const p of this.pending) {
       const how = this.dice.below(3)
       for (let at = 0; at < p.bytes.length; at += SECTOR - ((p.offset + at) % SECTOR)) {

@@ -57,7 +57,7 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
         } as IoFile
       },
     },
-    declare: (p) => Object.assign(o.properties, p),
+    mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
     resized: (n) => (o.size = n),
     report: () => undefined,
     ...device,

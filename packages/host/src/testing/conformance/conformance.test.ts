@@ -112,8 +112,8 @@ const bugs: readonly { promise: string; says: RegExp; conformance: () => Conform
     conformance: () => ram({ read: (r, io) => { const until = performance.now() + (turns++ % 8 ? 0 : 1300); while (performance.now() < until); io.data.set(part(r, io)) } }),
   },
   { promise: 'answers INQUIRY', says: /device type/, conformance: () => commands(honest, { deviceType: 5 }) },
-  { promise: 'answers INQUIRY', says: /expected/, conformance: () => commands((s, t) => t.cdb[0] === 0xff ? Status.OK : honest(s, t), { deviceType: 3 }) },
-  { promise: 'answers every command', says: /did not end/, conformance: () => ({ ...commands((s, t) => t.cdb[0] === 0x25 ? new Promise(() => {}) : honest(s, t), { deviceType: 3 }), patienceMs: 300 }) },
+  { promise: 'answers INQUIRY', says: /expected/, conformance: () => commands((s, t, u) => t.cdb[0] === 0xff ? Status.OK : honest(s, t, u), { deviceType: 3 }) },
+  { promise: 'answers every command', says: /did not end/, conformance: () => ({ ...commands((s, t, u) => t.cdb[0] === 0x25 ? new Promise(() => {}) : honest(s, t, u), { deviceType: 3 }), patienceMs: 300 }) },
 ]
 
 function hangsWhenAborted(io: BlockIo): Promise<void> {
