@@ -71,7 +71,7 @@ test('what the device says of itself comes from the file', async () => {
     .toEqual({ sanitize: true, solidState: true, unmappedReadsZero: false, lacking: ['unmap'], unmapGranularityBlocks: 1 })
   expect((await open({ blockDevice: true, granularity: 4096 })).properties).toEqual({ sanitize: true, unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
   expect((await open({ blockDevice: true, rotational: true, granularity: 1 << 20 })).properties)
-    .toEqual({ solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
+    .toEqual({ sanitize: true, solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
 })
 
 test('a device without a size takes the file\'s, and makes none', async () => {
