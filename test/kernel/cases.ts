@@ -1,7 +1,7 @@
 import { describeIf } from '../lib/requires'
 import { requiresKernelVm, Vm, type VmOptions } from './vm'
 
-const RUN_MS = 300_000
+const RUN_MS = 900_000
 
 export interface KernelCases extends Omit<VmOptions, 'script'> {
   /** Bash that runs before the first case, in the same shell; what it starts and sets stays. */
@@ -22,7 +22,7 @@ const scriptOf = ({ setup = '', cases }: KernelCases): string => [
 async function printedBy(vm: Vm, index: number): Promise<string> {
   await vm.said(`begin ${index}`)
   await vm.said(`begin ${index + 1}`)
-  const { text } = vm
+  const text = `\n${vm.text}`
   const printed = text.slice(text.indexOf(`\nbegin ${index}\n`), text.indexOf(`\nbegin ${index + 1}\n`))
   if (!printed.endsWith(`\nend ${index} 0`)) throw new Error(`in the VM:${printed}`)
   return printed

@@ -77,7 +77,7 @@ serve() {
   done
   tail -n 20 /run/host.log; fail "the host is not ready"
 }
-alive() { [ -d "/proc/$(daemon)" ] && ! grep -q '^State:.*Z' "/proc/$(daemon)/status"; }
+alive() { [ -d "/proc/$(daemon)" ] && ! grep -q '^State:.*Z' "/proc/$(daemon)/status" 2> /dev/null; }
 # end_daemon SIGNAL [SECONDS]: send it, wait until the process is gone.
 end_daemon() {
   local i

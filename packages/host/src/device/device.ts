@@ -169,7 +169,7 @@ export class DeviceRuntime implements LogicalUnit {
       return this.parts.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
     }
     const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
-    const most = this.limits.maxTransfer * this.blockSize
+    const most = (this.limits.longestTransfer ?? this.limits.maxTransfer) * this.blockSize
     if (row.extent && wanted > 2 * most) return 0
     return Math.min(wanted, task.expected, 2 * most)
   }
