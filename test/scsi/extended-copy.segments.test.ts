@@ -252,7 +252,7 @@ describe('ranges are held', () => {
     expect(all.map((u) => u.device.inflight)).toEqual([0, 0, 0])
   }, 30_000)
 
-  test.each([['the command', 0], ['the unit that is copied to', 1]])('aborting what runs on %s ends the copy, and nothing is held any more', async (_what, where) => {
+  test.each([['the unit that was asked', 0], ['the unit that is copied to', 1]])('aborting what runs on %s ends the copy, and nothing is held any more', async (_what, where) => {
     const gate = gated('write')
     const all = await units([{ sizeBytes: 4 << 20 }, { sizeBytes: 4 << 20, handler: gate.handler }])
     const answer = copyBetween(all, { source: 0, destination: 1, blocks: 8000 })
@@ -260,7 +260,8 @@ describe('ranges are held', () => {
     const done = all[where].device.abort(() => true)
     gate.open()
     await done
-    expect((await answer).status).toBe(0x40)
+    if (where === 0) expect((await answer).status).toBe(0x40)
+    else expect(forwarded(aborted(await answer, sense.THIRD_PARTY_DEVICE_FAILURE).sense)).toMatchObject({ side: 'destination', status: 0x40 })
     expectGood(await all[1].initiator.write(0, pattern(1)))
     expect(all.map((u) => u.device.inflight)).toEqual([0, 0])
   })

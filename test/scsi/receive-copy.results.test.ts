@@ -144,6 +144,6 @@ describe('while it runs', () => {
     await new Promise((r) => setTimeout(r, 30))
     gate.open()
     await closed
-    expect(await ended(u)).toMatchObject({ operationStatus: 0x60 })
+    expect(await ended(u)).toMatchObject({ operationStatus: 0x02, completion: 2 })
   })
 })
