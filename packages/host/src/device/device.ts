@@ -152,6 +152,7 @@ export class DeviceRuntime implements LogicalUnit {
   reset(): void {
     this.parts.handler.reset?.(this.parts.state)
     this.attention(Status.BUS_DEVICE_RESET)
+    this.copies.forget(nexus)
   }
   attend(nexus: Nexus, status: Status): void {
     this.attentions.attend(nexus, status)

@@ -67,6 +67,12 @@ export class CopyJobs {
     return this.jobs.get(nexus)?.get(listIdentifier)
   }
 
+  /** The nexus is lost, and with it what was copied for it and what is known of that (SPC-4 6.24). */
+  forget(nexus: Nexus): void {
+    for (const job of this.jobs.get(nexus)?.values() ?? []) if (job.state === 'running') void job.abort()
+    this.jobs.delete(nexus)
+  }
+
   private of(nexus: Nexus): Map<number, CopyJob> {
     const known = this.jobs.get(nexus) ?? new Map<number, CopyJob>()
     this.jobs.set(nexus, known)
