@@ -149,12 +149,13 @@ export class DeviceRuntime implements LogicalUnit {
   }
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
+    this.copies.forget(nexus)
     this.parts.handler.nexusLost?.(this.parts.state, nexus)
   }
   reset(): void {
     this.parts.handler.reset?.(this.parts.state)
+    this.copies.clear()
     this.attention(Status.BUS_DEVICE_RESET)
-    this.copies.forget(nexus)
   }
   attend(nexus: Nexus, status: Status): void {
     this.attentions.attend(nexus, status)

@@ -40,7 +40,7 @@ export class CopyJob {
 
 /** Copy operations of one copy manager, by I_T nexus and list identifier; those of a nexus go with it. */
 export class CopyJobs {
-  private readonly jobs = new WeakMap<Nexus, Map<number, CopyJob>>()
+  private readonly jobs = new Map<Nexus, Map<number, CopyJob>>()
   private running = 0
 
   /** Take in a job; `named`: by its list identifier, in place of a finished one. A status when that cannot be. */
@@ -71,6 +71,11 @@ export class CopyJobs {
   forget(nexus: Nexus): void {
     for (const job of this.jobs.get(nexus)?.values() ?? []) if (job.state === 'running') void job.abort()
     this.jobs.delete(nexus)
+  }
+
+  /** As `forget`, of every nexus: the unit was reset. */
+  clear(): void {
+    for (const nexus of [...this.jobs.keys()]) this.forget(nexus)
   }
 
   private of(nexus: Nexus): Map<number, CopyJob> {
