@@ -41,7 +41,9 @@ export class DeviceRuntime implements LogicalUnit {
   readonly unmappedReadsZero: boolean
   stopped = false
   readonly scratch = new Turns(MOST_EMULATED)
-  readonly operations = new Operations((e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'))
+  readonly operations = new Operations(
+    (e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
+  )
   readonly copies = new CopyJobs()
 
   private lifecycle: State = 'running'
@@ -81,8 +83,8 @@ export class DeviceRuntime implements LogicalUnit {
   private tapChain(blocks: BlocksHandler | undefined): void {
     const { command } = this.hooks
     const { handler, state } = this.parts
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) =>
-      this.attentions.pending || this.operations.condition ? (this.attentions.report(task) ?? conditionFor(this, task, task.row)) : undefined)
+    const condition = (task: Task): Status | undefined => conditionFor(this, task, task.row)
+    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task, condition))
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
         const result = handler.handleCmd!(state, task, this)
@@ -147,10 +149,12 @@ export class DeviceRuntime implements LogicalUnit {
   }
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
+    this.copies.forget(nexus)
     this.parts.handler.nexusLost?.(this.parts.state, nexus)
   }
   reset(): void {
     this.parts.handler.reset?.(this.parts.state)
+    this.copies.clear()
     this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
