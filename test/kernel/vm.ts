@@ -26,6 +26,8 @@ export interface VmOptions {
   readonly memory?: string
   /** Name of the transcript that is kept in `transcripts` beside the image. */
   readonly name?: string
+  /** Files that scripts find with `drive NAME`, as block devices that cannot be written. */
+  readonly drives?: Readonly<Record<string, string>>
   /** Bash after the prelude; when it has ended the VM powers off. */
   readonly script: string
   /** The VM is killed after that time. Default: a quarter of an hour. */
@@ -60,6 +62,7 @@ export class Vm {
       '-append', 'console=ttyS0 loglevel=4 mitigations=off nokaslr audit=0 apparmor=0 panic=-1 tsc=reliable no_timer_check random.trust_cpu=on rcupdate.rcu_expedited=1',
       '-fw_cfg', `name=opt/tcmu/script,file=${file('script', `${prelude}\n${options.script}\n`)}`,
       ...drive('root', join(image, 'root.img'), true), ...drive('bundle', join(image, 'bundle.img'), true), ...drive('scratch', scratch, false),
+      ...Object.entries(options.drives ?? {}).flatMap(([name, path]) => drive(name, path, true)),
       '-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=',
       '-device', 'virtio-serial-pci', '-chardev', `file,id=out,path=${file('out')}`, '-device', 'virtserialport,chardev=out,name=out',
       '-serial', `file:${join(folder, 'console')}`,

@@ -59,6 +59,7 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
     },
     mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
     resized: (n) => (o.size = n),
+    mediumChanged: () => undefined,
     report: () => undefined,
     ...device,
   })
