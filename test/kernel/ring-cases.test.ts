@@ -46,6 +46,6 @@ describe('on the fake kernel', () => {
 })
 
 kernelCases('on the real kernel', {
-  setup: 'modprobe tcm_loop; node /opt/tcmu/test/kernel/ring/real.cjs > /run/ring.out 2>&1; cat /run/ring.out; dmesg | tail -n 40',
+  setup: 'timeout 200 node /opt/tcmu/test/kernel/ring/real.cjs 2>&1 | tee /run/ring.out; dmesg | tail -n 40',
   cases: Object.fromEntries(Object.keys(cases).map((name) => [name, `grep -qxF 'ok ${name}' /run/ring.out || fail "$(grep -A 12 -F 'failed ${name}' /run/ring.out)"`])),
 })

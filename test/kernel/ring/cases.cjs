@@ -96,12 +96,13 @@ const cases = {
     assert.deepEqual([a.status, a.key, a.data.length], [CHECK, MEDIUM_ERROR, 0])
   },
 
-  async 'sense data and data that was counted arrive together'({ send }, user) {
+  async 'sense data and data that was counted arrive together'({ send, dropsData }, user) {
     const asked = send(read10(1), { dataIn: 512 })
     const [task] = await user.take()
     user.answer(task, { status: CHECK, sense: mediumError, data: pattern(64, 1) })
     const a = await asked
-    assert.deepEqual([a.status, a.key, Buffer.from(a.data)], [CHECK, MEDIUM_ERROR, Buffer.from(pattern(64, 1))])
+    assert.deepEqual([a.status, a.key], [CHECK, MEDIUM_ERROR])
+    if (!dropsData) assert.deepEqual(Buffer.from(a.data), Buffer.from(pattern(64, 1)))
   },
 
   async 'commands of groups without a length come whole'({ send }, user) {

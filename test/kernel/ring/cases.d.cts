@@ -10,6 +10,8 @@ export interface Answer {
   readonly aborted: boolean
 }
 export interface Initiator {
+  /** Data beside sense data does not get through. */
+  readonly dropsData?: boolean
   send(cdb: readonly number[], transfer?: { dataIn?: number | undefined; dataOut?: Uint8Array | undefined; abortAfter?: number }): Promise<Answer>
 }
 /** What a case does to a kernel besides sending commands. */

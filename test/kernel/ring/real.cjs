@@ -2,7 +2,8 @@
 // The cases over the real kernel: this process is the program on the other side of one device's ring, tcm_loop and sg_raw are
 // the initiator. Runs in the VM, without the host: node real.cjs
 const { execFile } = require('node:child_process')
-const { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync, mkdtempSync } = require('node:fs')
+const { mkdirSync, readFileSync, readdirSync, writeFileSync, mkdtempSync } = require('node:fs')
+const { symlink } = require('node:fs/promises')
 const { join } = require('node:path')
 const { cases, UserSpace } = require('./cases.cjs')
 
@@ -38,7 +39,8 @@ function backstore() {
 async function connect() {
   mkdirSync(`${loopback}/lun/lun_0`, { recursive: true })
   writeFileSync(`${loopback}/nexus`, 'naa.5001405000000072')
-  symlinkSync(folder, `${loopback}/lun/lun_0/of_ring`)
+  // The initiator looks at the LUN while this is under way, and we are who answers.
+  await symlink(folder, `${loopback}/lun/lun_0/of_ring`)
   for (;;) {
     const sd = readdirSync('/sys/class/scsi_disk').find(() => true)
     if (sd) {
@@ -55,6 +57,8 @@ async function connect() {
 
 let serial = 0
 const initiatorOf = (sg) => ({
+  // sg_raw writes no data beside sense data.
+  dropsData: true,
   send: (cdb, { dataIn = 0, dataOut, abortAfter = 40 } = {}) => new Promise((resolve) => {
     const file = join(work, String(serial++))
     if (dataOut) writeFileSync(`${file}.out`, dataOut)
