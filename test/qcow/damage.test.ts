@@ -34,7 +34,7 @@ describeIf(requires.command('qemu-img', 'qemu-utils'), 'images that were damaged
       expect((await s.disk.write(4 * MiB / BLOCK, Buffer.alloc(BLOCK, 1))).status).toBe(2)
       await s.close()
       expect(s.log.lines.join('\n')).toMatch(/is damaged.*marked corrupt/)
-      expect((await at.info(path) as { 'format-specific': { data: { corrupt: boolean } } })['format-specific'].data.corrupt).toBe(true)
+      expect((await at.info(path) as unknown as { 'format-specific': { data: { corrupt: boolean } } })['format-specific'].data.corrupt).toBe(true)
       const now = at.bytes(path)
       expect(now.subarray(0x50000, 0x60000).every((b) => b === 7)).toBe(true)
       await expect(at.serve(path)).rejects.toThrow(/E_QCOW_CORRUPT/)

@@ -24,7 +24,7 @@ describeIf(requires.command('qemu-img', 'qemu-utils'), 'images as QEMU makes and
       await at.io(path, 'read 0 4k')
     })
 
-    test.each([['writes', [], {}], ['reads', ['-r'], {}]] as const)('while QEMU %s an image we are refused, and say so', async (_what, flags) => {
+    test.each([['writes', []], ['reads', ['-r']]])('while QEMU %s an image we are refused, and say so', async (_what, flags) => {
       const path = await at.make()
       const child = spawn('qemu-io', ['-f', 'qcow2', ...flags, path], { stdio: ['pipe', 'pipe', 'ignore'] })
       child.stdin.write('read 0 4k\n')

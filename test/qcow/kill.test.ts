@@ -51,7 +51,7 @@ describeIf(requires.command('qemu-img', 'qemu-utils'), 'kill -9 under load', () 
   test.each(flavours.map((f) => [f.name, f] as const))('%s', async (_name, flavour) => {
     const path = at.path()
     const dice = new Dice(11)
-    let slots = new Uint8Array(SLOTS)
+    let slots: Uint8Array = new Uint8Array(SLOTS)
     const base = flavour.backed ? ['-b', at.base(`base-${flavour.name}`, Buffer.alloc(SIZE, 0x7b)), '-F', 'raw'] : []
     if (flavour.backed) slots.fill(0x7b)
     await at.img('create', '-q', '-f', 'qcow2', ...(flavour.options ? ['-o', flavour.options] : []), ...base, path, String(SIZE))

@@ -3,7 +3,7 @@ import { type Answer, defineFilter, type FilterDevice } from '@tcmu/host/filter'
 interface State { readonly name: string; readonly info: (message: string, facts?: object) => void }
 
 /** What a callback gave, in a word. */
-const word = (status: unknown): string => (status === undefined || status === 0 ? 'ok' : `status ${String(status)}`)
+const word = (status: number | void): string => (status === undefined || status === 0 ? 'ok' : `status ${status}`)
 
 /** One line of the host's log for each operation, with how long it took. */
 export default defineFilter({

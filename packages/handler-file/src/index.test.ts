@@ -59,7 +59,6 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
     },
     mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
     resized: (n) => (o.size = n),
-    mediumChanged: () => undefined,
     report: () => undefined,
     ...device,
   })

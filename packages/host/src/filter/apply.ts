@@ -24,14 +24,13 @@ function nextOf(inner: BlocksHandler, state: unknown): Next {
 
 /** One callback with a filter in front of it; undefined when there is none. */
 function layered(name: Filtered, filter: Filter, inner: Callback | undefined): ((layer: Layer, argument: unknown) => unknown) | undefined {
-  const own = filter[name] as ((state: unknown, ...rest: unknown[]) => unknown) | undefined
+  const own = (filter as unknown as Record<string, ((state: unknown, ...rest: unknown[]) => unknown) | undefined>)[name]
   if (filter.without?.includes(name as never)) return undefined
   if (!inner && !filter.provides?.includes(name)) return undefined
   if (own) return isRange(name) ? (layer, argument) => own(layer.own, argument, layer.next) : (layer) => own(layer.own, layer.next)
   if (!inner) return undefined
-  const { around } = filter
-  if (around && name !== 'extents') {
-    return (layer, argument) => around(layer.own, name, argument as BlockIo | BlockRange | undefined, () => inner(layer.inner, argument) as Answer)
+  if (filter.around && name !== 'extents') {
+    return (layer, argument) => filter.around!(layer.own, name, argument as BlockIo | BlockRange | undefined, () => inner(layer.inner, argument) as Answer)
   }
   return (layer, argument) => inner(layer.inner, argument)
 }
@@ -74,7 +73,6 @@ function apply(inner: BlocksHandler, use: FilterUse): BlocksHandler<Layer> {
   const { filter, options } = use
   const callbacks = callbacksOf(inner)
   const members = filtered.map((name) => [name, layered(name, filter, callbacks[name])] as const).filter(([, callback]) => callback)
-  const { reconfigure } = inner
   const fua = filter.fua ?? inner.fua
   return {
     subtype: inner.subtype,
@@ -88,10 +86,10 @@ function apply(inner: BlocksHandler, use: FilterUse): BlocksHandler<Layer> {
         await inner.close?.(layer.inner)
       }
     },
-    ...(reconfigure && {
+    ...(inner.reconfigure && {
       reconfigure: (layer: Layer, change: Change) => {
-        if (change.kind !== 'size') return reconfigure(layer.inner, change)
-        return filter.fixedSize ? Status.NOT_HANDLED : reconfigure(layer.inner, { ...change, sizeBytes: filter.sizeBehind?.(change.sizeBytes, options) ?? change.sizeBytes })
+        if (change.kind !== 'size') return inner.reconfigure!(layer.inner, change)
+        return filter.fixedSize ? Status.NOT_HANDLED : inner.reconfigure!(layer.inner, { ...change, sizeBytes: filter.sizeBehind?.(change.sizeBytes, options) ?? change.sizeBytes })
       },
     }),
     ...(fua && { fua }),
