@@ -1,7 +1,10 @@
-import { truncateSync } from 'node:fs'
+import { truncateSync, writeFileSync } from 'node:fs'
+import handler from '@tcmu/handler-qcow'
 import { Status } from '../../packages/host/src/scsi'
+import { initiatorOf, testDevice } from '../../packages/host/src/testing'
 import { describeIf, requires } from '../lib/requires'
-import { BLOCK, fill, holds, images, KiB, MiB, poke } from './lib'
+import { FragileFile, fragileIo } from './fragile-file'
+import { BLOCK, Dice, fill, holds, images, KiB, MiB, poke } from './lib'
 
 jest.setTimeout(300_000)
 const good = { status: 0 }
@@ -54,6 +57,33 @@ describeIf(requires.command('qemu-img', 'qemu-utils'), 'space in images', () => 
     const state = (offset: number): string => found.find((e) => e.offset <= offset && offset < e.offset + e.length)!.state
     expect([0, 512 * KiB, MiB, 2 * MiB, 5 * MiB, 6 * MiB].map(state)).toEqual(['mapped', 'deallocated', 'anchored', 'deallocated', 'deallocated', 'mapped'])
     await s.close()
+  })
+
+  test('on a block device: free clusters are found, and when there are none writes fail and the rest is right', async () => {
+    const path = await at.make('-o', 'cluster_size=4k')
+    await at.io(path, 'write -P 7 0 300k')
+    const dice = new Dice(8)
+    // What a block device had before is no zeroes.
+    const device = Buffer.alloc(4 * MiB, 0xdd)
+    at.bytes(path).copy(device)
+    const file = new FragileFile(path, device, dice, true)
+    const served = initiatorOf(await testDevice(handler, { config: path, io: fragileIo(file), sizeBytes: 0 }))
+    let full = 0
+    for (let lba = 1024; lba < 15_000; lba += 512) {
+      const answer = await served.write(lba, Buffer.alloc(100 * BLOCK, 5))
+      if (answer.status !== 0) full++
+      else expect((await served.read({ lba, blocks: 104 })).data.equals(Buffer.concat([Buffer.alloc(100 * BLOCK, 5), Buffer.alloc(4 * BLOCK)]))).toBe(true)
+    }
+    expect(full).toBe(0)
+    for (let lba = 0; lba < 16_384; lba += 128) if ((await served.write(lba, Buffer.alloc(128 * BLOCK, 6))).status !== 0) full++
+    expect(full).toBeGreaterThan(10)
+    expect((await served.unmap([{ lba: 0, blocks: 8192 }])).status).toBe(0)
+    expect((await served.synchronizeCache()).status).toBe(0)
+    expect((await served.write(0, Buffer.alloc(1024 * BLOCK, 9))).status).toBe(0)
+    expect((await served.synchronizeCache()).status).toBe(0)
+    writeFileSync(path, file.remains())
+    expect([0, 3]).toContain((await at.check(path)).code)
+    await at.io(path, 'read -P 9 0 512k', 'read -P 0 512k 1M')
   })
 
   describe('growing', () => {
