@@ -59,7 +59,6 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
     },
     mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
     resized: (n) => (o.size = n),
-    mediumChanged: () => undefined,
     report: () => undefined,
     ...device,
   })
@@ -67,12 +66,12 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
 }
 
 test('what the device says of itself comes from the file', async () => {
-  expect((await open({})).properties).toEqual({ unmappedReadsZero: true, unmapGranularityBlocks: 8 })
+  expect((await open({})).properties).toEqual({ sanitize: true, unmappedReadsZero: true, unmapGranularityBlocks: 8 })
   expect((await open({ rotational: false, canPunch: false, granularity: 512 }, { blockSize: 4096 })).properties)
-    .toEqual({ solidState: true, unmappedReadsZero: false, lacking: ['unmap'], unmapGranularityBlocks: 1 })
-  expect((await open({ blockDevice: true, granularity: 4096 })).properties).toEqual({ unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
+    .toEqual({ sanitize: true, solidState: true, unmappedReadsZero: false, lacking: ['unmap'], unmapGranularityBlocks: 1 })
+  expect((await open({ blockDevice: true, granularity: 4096 })).properties).toEqual({ sanitize: true, unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
   expect((await open({ blockDevice: true, rotational: true, granularity: 1 << 20 })).properties)
-    .toEqual({ solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
+    .toEqual({ sanitize: true, solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
 })
 
 test('a device without a size takes the file\'s, and makes none', async () => {
