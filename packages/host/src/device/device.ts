@@ -1,11 +1,13 @@
 import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
-  Abilities, Access, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
+  Abilities, Access, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
+import { blockModePages, restoreModes } from '../scsi'
 import { stage } from '../scsi/lun'
 import { CopyJobs } from '../scsi/copy/jobs'
 import { Turns } from '../scsi/medium'
+import { initialModes } from '../scsi/mode-pages'
 import { isStatus, Status } from '../scsi/status'
 import { conditionFor, runRow } from './admit'
 import { Attentions } from './attention'
@@ -13,12 +15,14 @@ import { Complaints } from './complaints'
 import { faultOf, isThenable } from './fault'
 import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
+import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
-import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
+import { SpaceWatch } from './space-watch'
+import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED, physicalExponentOf, thickLacks } from './spec'
 import { count, type Counters, counters } from './statistics'
 import { WriteCache } from './write-cache'
 
@@ -34,7 +38,11 @@ export class DeviceRuntime implements LogicalUnit {
   readonly abilities: Abilities
   readonly limits: Limits
   readonly identity: Identity
-  readonly modes: ModeState = { dSense: false, swp: false }
+  readonly modes: ModeState = initialModes()
+  readonly history = new DeviceHistory(this.counters)
+  readonly strictCdb: boolean
+  readonly writeCacheDefault: boolean
+  readonly savedModes: SavedModes | undefined
   readonly physicalExponent: number
   readonly readOnly: boolean
   readonly rotationRate: number
@@ -58,23 +66,27 @@ export class DeviceRuntime implements LogicalUnit {
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
   private readonly complaints: Complaints
+  private readonly space = new SpaceWatch(this, (e) => this.complaints.error('space', `${this.name}: ${faultOf(e, 'none').message}`))
 
   constructor(private readonly parts: DeviceParts) {
     const { spec, handler, properties: p } = parts
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
-    this.abilities = blocks ? abilitiesOf(blocks, p) : noAbilities
-    this.limits = limitsOf(p, spec.blockSize, spec.maxTransferBlocks)
+    this.abilities = blocks ? abilitiesOf(blocks, spec.thick ? { ...p, lacking: [...(p.lacking ?? []), ...thickLacks] } : p) : noAbilities
+    this.physicalExponent = physicalExponentOf(p, spec)
+    this.limits = limitsOf(p, spec.blockSize, this.physicalExponent, spec.maxTransferBlocks)
     this.identity = identityOf(p, parts.serial ?? (() => spec.serial))
     this.configText = spec.config
-    this.physicalExponent = p.physicalExponent ?? 0
+    this.strictCdb = spec.strictCdb === true
+    this.savedModes = parts.savedModes
     this.readOnly = spec.readOnly === true || p.readOnly === true
     this.rotationRate = p.solidState ? 1 : 0
     this.unmappedReadsZero = p.unmappedReadsZero === true
     this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
+    this.writeCacheDefault = p.writeCache ?? blocks?.flush !== undefined
     this.cache = new WriteCache(
-      p.writeCache ?? blocks?.flush !== undefined, blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps,
+      this.writeCacheDefault, blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps,
       { reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => handler.reconfigure?.(parts.state, change), writesDone: () => this.writesDone() },
     )
     this.tapChain(blocks)
@@ -152,9 +164,10 @@ export class DeviceRuntime implements LogicalUnit {
     this.copies.forget(nexus)
     this.parts.handler.nexusLost?.(this.parts.state, nexus)
   }
-  reset(): void {
+  async reset(): Promise<void> {
     this.parts.handler.reset?.(this.parts.state)
     this.copies.clear()
+    await this.restore()
     this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
@@ -162,9 +175,16 @@ export class DeviceRuntime implements LogicalUnit {
   }
   attention(status: Status, except?: Nexus): void {
     this.attentions.attendAll(status, except)
+    if (status === Status.MODE_CHANGED) this.space.update()
   }
   takeAttention(nexus: Nexus): Status | undefined {
     return this.attentions.take(nexus)
+  }
+
+  /** Mode parameters as after power on; `onlySaved` leaves those alone that were never saved. */
+  async restore(onlySaved = false): Promise<void> {
+    if (isBlocks(this.parts.handler)) await restoreModes(this, blockModePages, onlySaved)
+    this.space.update()
   }
 
   transferOf(task: Task): number {
@@ -304,6 +324,8 @@ export class DeviceRuntime implements LogicalUnit {
   async close(deadlineMs: number): Promise<void> {
     if (this.lifecycle !== 'running' && this.lifecycle !== 'recovering') return
     this.advance('remove')
+    this.space.stop()
+    await this.history.selfTests.background?.stop()
     if (!(await this.live.drained(deadlineMs))) {
       for (const task of this.live.filter(() => true)) task.abort()
       if (!(await this.live.drained(ABORT_GRACE_MS))) {

@@ -46,6 +46,7 @@ export function wireOps<S>(handler: BlocksHandler<S>, state: S, hooks: OpHooks):
     ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(state, io)) }),
     ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(state, io)) }),
     ...(h.extents && { extents: (range) => h.extents!(state, range) }),
+    ...(h.space && { space: () => h.space!(state) }),
   }
 }
 
@@ -87,6 +88,7 @@ function read(handler: BlocksHandler, p: DeviceProperties): Abilities {
     sanitize: p.sanitize ? 'emulate' : 'none',
     writeAtomic: p.maxAtomicBlocks ? 'native' : 'none',
     extendedCopy: 'emulate',
+    space: handler.space ? 'native' : 'none',
   }
 }
 
@@ -95,5 +97,5 @@ export const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => St
 
 export const noAbilities: Abilities = {
   flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none', format: 'none',
-  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none',
+  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none', space: 'none',
 }

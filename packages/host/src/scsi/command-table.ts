@@ -42,10 +42,12 @@ export interface CommandRow<M extends Members = any> { // eslint-disable-line @t
    */
   readonly exclusive?: boolean | 'unchanged'
   readonly allowed?: Allowed
-  /** Left out of the table when the LUN has `none` of it. */
-  readonly needs?: AbilityName
+  /** Left out of the table when the LUN has `none` of one of them. */
+  readonly needs?: AbilityName | readonly AbilityName[]
   /** `cdb` is shared by all tasks of a table and moves on: use it before the first await only. */
   readonly hot?: boolean
+  /** Seconds after which an initiator should give it up, as REPORT SUPPORTED OPERATION CODES says. Left out: 30. */
+  readonly timeoutSeconds?: number
   readonly run: (lun: Lun, task: Task, cdb: ViewOf<M>) => Result
 }
 
@@ -95,9 +97,12 @@ export class CommandTable {
   }
 }
 
+/** What a unit must be able to do to have the command. */
+export const needsOf = ({ needs = [] }: CommandRow): readonly AbilityName[] => (typeof needs === 'string' ? [needs] : needs)
+
 /** The rows a LUN with these abilities has, by operation code and service action. */
 export function rowsFor(rows: readonly CommandRow[], abilities: Abilities): CommandRow[] {
   return rows
-    .filter((r) => r.needs === undefined || abilities[r.needs] !== 'none')
+    .filter((r) => needsOf(r).every((name) => abilities[name] !== 'none'))
     .sort((a, b) => a.op - b.op || (a.sa ?? -1) - (b.sa ?? -1))
 }
