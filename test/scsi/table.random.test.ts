@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { blockCommands, CommandTable, DataArea, Direction, type Nexus, sam, Segments, statusTable } from '@tcmu/host/scsi'
-import { InitiatorTask, decodeSense, LogLines } from '@tcmu/host/testing'
+import { InitiatorTask, decodeSense, LogLines, MemoryPortGroups } from '@tcmu/host/testing'
 import { BLOCK, disk } from './harness'
 
 /** A small disk, so that random addresses are often inside. */
@@ -37,6 +37,7 @@ async function device(log: LogLines) {
     sizeBytes: BLOCKS * BLOCK, log,
     handler: { extents: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
   })
+  device.usePortGroups(new MemoryPortGroups())
   return device
 }
 

@@ -13,6 +13,8 @@ function refuse(lun: Lun, task: Task, row: CommandRow): Status | undefined {
   if (task.cdbLength < row.cdb.size) return task.invalidCdb(task.cdbLength)
   const control = controlByte(task)
   if (task.cdb[control]! & (1 << CONTROL_NACA)) return task.invalidCdb(control, CONTROL_NACA)
+  const barred = lun.barrier?.(task, row)
+  if (barred !== undefined) return barred
   if (row.access === 'write' && (lun.readOnly || lun.modes.swp)) return Status.WRITE_PROTECTED
   if (lun.stopped && !row.allowed?.stopped) return Status.STOPPED
   return undefined

@@ -1,33 +1,36 @@
-import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type Handler, type HandlerLog, isBlocks } from '../handler/types'
+import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type HandlerLog, isBlocks } from '../handler/types'
 import type {
-  Abilities, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, Task,
+  Abilities, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { stage } from '../scsi/lun'
+import { op } from '../scsi/opcodes'
+import { refusedBy, tpgs } from '../scsi/port-groups'
 import { Turns } from '../scsi/medium'
 import { isStatus, Status } from '../scsi/status'
 import { runRow } from './admit'
+import { DevicePortGroups, type PortGroupSource } from './alua'
+import { Availability, usesMedium } from './availability'
 import { Attentions } from './attention'
+import type { Backend } from './backend'
 import { Complaints } from './complaints'
 import { faultOf, isThenable } from './fault'
 import { Claim, RangeGate } from './gate'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
-import { type Event, move, type State } from './lifecycle'
+import type { State } from './lifecycle'
+import type { LockMode } from './lock'
+import type { RecoveryTiming } from './recovery'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
 import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
 import { count, type Counters, counters } from './statistics'
 import { WriteCache } from './write-cache'
 
-/** After `close` told live commands to stop, how long their handler has to let go of them. */
-const ABORT_GRACE_MS = 2000
 
 export interface DeviceParts {
   readonly spec: DeviceSpec
-  readonly handler: Handler
-  /** What the handler's `open` returned. */
-  readonly state: unknown
+  readonly backend: Backend
   readonly properties: DeviceProperties
   readonly sizeBytes: number
   /** Generic rows under a blocks handler, a commands handler's own otherwise. */
@@ -35,6 +38,7 @@ export interface DeviceParts {
   readonly log: HandlerLog
   /** As in DeviceDeps. */
   readonly serial?: () => string
+  readonly recovery?: RecoveryTiming
 }
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
@@ -51,9 +55,9 @@ export class DeviceRuntime implements LogicalUnit {
   readonly rotationRate: number
   readonly unmappedReadsZero: boolean
   stopped = false
+  barrier: Barrier | undefined
   readonly scratch = new Turns(MOST_EMULATED)
 
-  private lifecycle: State = 'running'
   private capacity: number
   private configText: string
   private readonly cache: WriteCache
@@ -61,12 +65,15 @@ export class DeviceRuntime implements LogicalUnit {
   private readonly extra: CommandRow[] = []
   private portOf: LunExtension['port']
   private readonly live = new Inflight()
+  private readonly available: Availability
+  private groups: PortGroups | undefined
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
   private readonly complaints: Complaints
 
   constructor(private readonly parts: DeviceParts) {
-    const { spec, handler, properties: p } = parts
+    const { spec, backend, properties: p } = parts
+    const { handler } = backend
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
@@ -79,20 +86,22 @@ export class DeviceRuntime implements LogicalUnit {
     this.rotationRate = p.solidState ? 1 : 0
     this.unmappedReadsZero = p.unmappedReadsZero === true
     this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
-    this.cache = new WriteCache(
-      p.writeCache ?? blocks?.flush !== undefined, blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps,
-      { reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => handler.reconfigure?.(parts.state, change), writesDone: () => this.writesDone() },
-    )
+    this.cache = new WriteCache(p.writeCache ?? blocks?.flush !== undefined, blocks ? wireOps(blocks, backend, this.hooks.ops) : noOps, {
+      reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
+      writesDone: () => this.writesDone(),
+    })
+    this.available = this.watchBackend()
     this.tapChain(blocks)
   }
 
   private tapChain(blocks: BlocksHandler | undefined): void {
     const { command } = this.hooks
-    const { handler, state } = this.parts
+    const { backend } = this.parts
+    const { handler } = backend
     command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task))
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(state, task)
+        const result = handler.handleCmd!(backend.state, task)
         return result === Status.NOT_HANDLED ? undefined : result
       })
     }
@@ -121,13 +130,13 @@ export class DeviceRuntime implements LogicalUnit {
     return this.cache.ops
   }
   get state(): State {
-    return this.lifecycle
+    return this.available.state
   }
   get inflight(): number {
     return this.live.count
   }
   get commands(): CommandTable {
-    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this.abilities), ...this.extra]))
+    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extra]))
   }
 
   extend(part: LunExtension): void {
@@ -163,7 +172,7 @@ export class DeviceRuntime implements LogicalUnit {
   transferOf(task: Task): number {
     const row = this.commands.find(task.cdb)
     if (!row || task.cdbLength < row.cdb.size) {
-      return this.parts.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
+      return this.parts.backend.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
     }
     const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
     const most = this.limits.maxTransfer * this.blockSize
@@ -173,10 +182,11 @@ export class DeviceRuntime implements LogicalUnit {
 
   execute(task: Task): void {
     this.live.add(task)
+    if (this.available.deadlines) task.started = this.available.deadlines.now
     task.row = this.commands.find(task.cdb) ?? undefined
     let result: Result | undefined
     try {
-      result = this.lifecycle === 'running' ? this.hooks.command.call(task) : this.unavailable()
+      result = this.available.open ? this.hooks.command.call(task) : this.unavailable(task)
     } catch (e) {
       this.settle(task, this.explain(task, e))
       return
@@ -197,14 +207,19 @@ export class DeviceRuntime implements LogicalUnit {
     )
   }
 
-  private unavailable(): Status {
-    return this.lifecycle === 'recovering' ? Status.BUSY : Status.NOT_READY
+  /** Recovery is not for ever: initiators try again after BUSY. What needs no handler is answered. */
+  private unavailable(task: Task): Result {
+    const { state } = this.available
+    if (state !== 'recovering' && state !== 'running') return Status.NOT_READY
+    if (task.row?.allowed?.recovering) return runRow(this, this.commands, this.gate, task)
+    return task.cdb[0] === op.TEST_UNIT_READY ? Status.BECOMING_READY : Status.BUSY
   }
 
   /** The one place where what a handler threw becomes a status, and is logged. */
   private explain(task: Task, e: unknown): Status {
     if (task.aborted) return Status.ABORTED
-    const { status, message, kind, stack } = faultOf(e, task.row?.access ?? 'none')
+    const { status, message, kind, stack, lost } = faultOf(e, task.row?.access ?? 'none')
+    if (lost) this.report('connection-lost')
     const command = task.row?.name ?? `operation code ${task.cdb[0]}`
     this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, {
       lba: task.lba, blocks: task.blocks, ...(stack !== undefined && { stack }),
@@ -257,9 +272,10 @@ export class DeviceRuntime implements LogicalUnit {
   /** Tell the handler of a change; when it agrees, initiators hear of it. */
   async reconfigure(change: Change): Promise<Status> {
     if (change.kind === 'writeCache') return this.setWriteCache(change.on)
-    const { handler, state } = this.parts
-    if (!handler.reconfigure) return Status.NOT_HANDLED
-    const status = (await handler.reconfigure(state, change)) ?? Status.OK
+    const { backend } = this.parts
+    if (!backend.handler.reconfigure) return Status.NOT_HANDLED
+    if (!backend.open) return Status.BUSY
+    const status = (await backend.handler.reconfigure(backend.state, change)) ?? Status.OK
     if (status === Status.OK && change.kind === 'size') this.resized(change.sizeBytes)
     if (status === Status.OK && change.kind === 'config') this.configText = change.config
     return status
@@ -274,26 +290,41 @@ export class DeviceRuntime implements LogicalUnit {
     this.hooks.event.call({ kind: 'resized', sizeBytes })
   }
 
-  private advance(event: Event): void {
-    this.lifecycle = move(this.lifecycle, event, this.name)
-    this.hooks.event.call({ kind: 'state', state: this.lifecycle })
+  /** What the handler says of its backend. */
+  report(kind: 'connection-lost' | 'lock-lost'): void {
+    this.available.report(kind)
+  }
+
+  private watchBackend(): Availability {
+    const { spec, backend, log, recovery } = this.parts
+    return new Availability({
+      name: spec.name, subtype: spec.subtype, backend, log, live: this.live, event: this.hooks.event, counters: this.counters,
+      lockMode: () => this.lockMode, limits: spec.limits, timing: recovery,
+    })
+  }
+
+  private get lockMode(): LockMode {
+    const kind = this.groups?.tpgs ?? tpgs.NONE
+    return kind === tpgs.NONE ? 'off' : kind & tpgs.EXPLICIT ? 'explicit' : 'implicit'
+  }
+
+  get portGroups(): PortGroups | undefined {
+    return this.groups
+  }
+
+  /** The target port groups that commands come through, as a front end has them. */
+  usePortGroups(source: PortGroupSource): void {
+    const { lock } = this.available
+    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
+    groups.watch(() => (this.table = undefined))
+    this.groups = groups
+    this.table = undefined
+    const closed = source.stateOf && ((task: Task): Status | undefined => refusedBy(groups.stateOf(task.nexus), task.cdb[0]))
+    if (lock || closed) this.barrier = (task, row) => closed?.(task) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
   }
 
   /** Take nothing new, wait for what is under way, close the handler. After `deadlineMs` live commands are aborted. */
-  async close(deadlineMs: number): Promise<void> {
-    if (this.lifecycle !== 'running' && this.lifecycle !== 'recovering') return
-    this.advance('remove')
-    if (!(await this.live.drained(deadlineMs))) {
-      for (const task of this.live.filter(() => true)) task.abort()
-      if (!(await this.live.drained(ABORT_GRACE_MS))) {
-        this.parts.log.error(`${this.name}: ${this.live.count} commands did not end; closing ${this.subtype} under them`)
-      }
-    }
-    this.advance('idle')
-    try {
-      await this.parts.handler.close?.(this.parts.state)
-    } finally {
-      this.advance('closed')
-    }
+  close(deadlineMs: number): Promise<void> {
+    return this.available.close(deadlineMs)
   }
 }

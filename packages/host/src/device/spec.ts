@@ -1,5 +1,7 @@
 import type { DeviceProperties, Handler, HandlerIo, HandlerLog } from '../handler/types'
 import type { CommandRow, Identity, Limits } from '../scsi'
+import type { CommandLimits } from './deadlines'
+import type { RecoveryTiming } from './recovery'
 
 /** What an operator says of a device. Plain data, so that it can cross to another process. */
 export interface DeviceSpec {
@@ -15,6 +17,8 @@ export interface DeviceSpec {
   readonly readOnly?: boolean
   /** The longest transfer that whoever sends commands can make, in blocks. */
   readonly maxTransferBlocks?: number
+  /** How long commands may take; left out: for ever. */
+  readonly limits?: CommandLimits
 }
 
 /** What a device is given to work with. */
@@ -26,6 +30,8 @@ export interface DeviceDeps {
   readonly rows?: readonly CommandRow[]
   /** The serial number where it may change while the device is open; default: that of the spec. Asked for by commands. */
   readonly serial?: () => string
+  /** Pauses of recovery, where they are to be others. */
+  readonly recovery?: RecoveryTiming
 }
 
 const MiB = 2 ** 20

@@ -97,12 +97,18 @@ export interface DeviceInfo<O = unknown> {
   /** Size the administrator asked for; 0 when the handler is to say. */
   readonly sizeBytes: number
   readonly blockSize: number
+  /** This is the same device again, after its connection or its lock was lost: what `open` gave before has been closed. */
+  readonly reopen: boolean
   readonly log: HandlerLog
   readonly io: HandlerIo
-  /** Say what this device is like; only while `open` runs. */
+  /** Say what this device is like; only while `open` runs, and without effect when it is a reopen. */
   declare(properties: DeviceProperties): void
   /** The backend has another size: initiators are told. */
   resized(sizeBytes: number): void
+  /**
+   * `connection-lost`: the host closes the device and opens it again until that works, and answers BUSY meanwhile. `lock-lost`:
+   * another host has the lock; say so before the command that found out settles.
+   */
   report(event: 'connection-lost' | 'lock-lost'): void
 }
 
@@ -110,6 +116,13 @@ export type Change =
   | { readonly kind: 'size'; readonly sizeBytes: number }
   | { readonly kind: 'config'; readonly config: string }
   | { readonly kind: 'writeCache'; readonly on: boolean }
+
+/** What a backend says of the exclusive lock of a device. */
+export type BackendLock = 'locked' | 'unlocked' | 'unknown'
+/** Who holds the lock: the tag it was taken with, undefined when it was taken without one. */
+export interface LockHolder {
+  readonly tag: number | undefined
+}
 
 interface Common<S, O> {
   /** As in the manifest: `[A-Za-z0-9_]+`. */
@@ -141,6 +154,15 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   /** `io.data` is what must be there, then what is to be written; atomic. Return MISCOMPARE when it differs. */
   compareAndWrite?(state: S, io: BlockIo): Answer
   extents?(state: S, range: BlockRange): Maybe<readonly Extent[]>
+  /**
+   * Take the lock that keeps other hosts from writing, from whoever has it; `tag` is the target port group it is taken for.
+   * FENCED: this host was shut out, and must open again first. TIMEOUT: the backend cannot be reached.
+   */
+  lock?(state: S, tag: number | undefined): Answer
+  unlock?(state: S): Answer
+  getLockState?(state: S): Maybe<BackendLock>
+  /** The holder, or NO_LOCK_HOLDERS, FENCED, TIMEOUT or another status. */
+  getLockTag?(state: S): Maybe<LockHolder | Status>
   /** `'native'`: `write` honours `io.fua`. `'emulate'` (default): the host calls `flush` after it. */
   readonly fua?: 'native' | 'emulate'
 }

@@ -2,9 +2,10 @@
  * The version of the handler API: what a handler may define, what the host calls, what manifests may say. It moves by
  * semver and apart from the host's own version; a manifest's `apiVersion` is a range over it.
  */
-export const HANDLER_API_VERSION = '1.0.0'
+export const HANDLER_API_VERSION = '1.1.0'
 
 /** What changed in each version, newest first. A minor version only adds; a major version may take away. */
 export const handlerApiChanges: readonly (readonly [version: string, change: string])[] = [
+  ['1.1.0', 'lock, unlock, getLockState, getLockTag; `reopen` of the device; `report` leads to recovery'],
   ['1.0.0', 'first version: blocks and commands handlers, structured options, IoFile'],
 ]

@@ -1,5 +1,5 @@
 import type { Layout, Members, ViewOf } from '../wire'
-import type { Abilities, AbilityName, Lun, Result } from './lun'
+import type { AbilityName, Lun, Result } from './lun'
 import type { Task } from './task'
 
 /** How a command uses the medium; drives write protection, reservations, ALUA and range locks. */
@@ -36,6 +36,8 @@ export interface CommandRow<M extends Members = any> { // eslint-disable-line @t
   readonly allowed?: Allowed
   /** Left out of the table when the LUN has `none` of it. */
   readonly needs?: AbilityName
+  /** Left out of the table while it does not hold. */
+  readonly when?: (lun: Lun) => boolean
   /** `cdb` is shared by all tasks of a table and moves on: use it before the first await only. */
   readonly hot?: boolean
   readonly run: (lun: Lun, task: Task, cdb: ViewOf<M>) => Result
@@ -87,9 +89,9 @@ export class CommandTable {
   }
 }
 
-/** The rows a LUN with these abilities has, by operation code and service action. */
-export function rowsFor(rows: readonly CommandRow[], abilities: Abilities): CommandRow[] {
+/** The rows a LUN has, by operation code and service action. */
+export function rowsFor(rows: readonly CommandRow[], lun: Lun): CommandRow[] {
   return rows
-    .filter((r) => r.needs === undefined || abilities[r.needs] !== 'none')
+    .filter((r) => (r.needs === undefined || lun.abilities[r.needs] !== 'none') && (r.when?.(lun) ?? true))
     .sort((a, b) => a.op - b.op || (a.sa ?? -1) - (b.sa ?? -1))
 }

@@ -1,5 +1,6 @@
 import type { Segments } from '../wire'
 import type { CommandRow, CommandTable } from './command-table'
+import type { PortGroups } from './port-groups'
 import type { Status } from './status'
 import type { Task } from './task'
 import type { Designator } from './vpd/identification'
@@ -100,6 +101,9 @@ export interface PortIdentity {
   readonly designators?: readonly Designator[]
 }
 
+/** The status that a command ends with instead of running; undefined lets it run. */
+export type Barrier = (task: Task, row: CommandRow) => Status | undefined
+
 /** What SCSI commands may ask of their logical unit. */
 export interface Lun {
   readonly name: string
@@ -131,6 +135,10 @@ export interface Lun {
   attention(status: Status, except?: Nexus): void
   /** Take the unit attention that waits for a nexus, as REQUEST SENSE does (SPC-4 6.39). */
   takeAttention(nexus: Nexus): Status | undefined
+  /** Target port groups; absent where there is nothing to tell of them. */
+  readonly portGroups?: PortGroups | undefined
+  /** What keeps a command from the medium because of locks or port states, asked before it runs; absent: nothing ever does. */
+  readonly barrier?: Barrier | undefined
   /** Absent when no front end has anything to say of its ports. */
   readonly port?: (nexus: Nexus) => PortIdentity
   /** Bounds the memory of commands that the host makes out of reads and writes. */
@@ -149,6 +157,7 @@ export interface LunExtension {
   readonly answer?: (task: Task) => Result | undefined
   /** The port behind a nexus, for INQUIRY data. */
   readonly port?: (nexus: Nexus) => PortIdentity
+  readonly portGroups?: PortGroups
 }
 
 /** How a front end uses a logical unit. */

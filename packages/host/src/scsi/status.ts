@@ -83,6 +83,9 @@ export const Status = {
   NOT_READY_DEVICE: 54,
   PARAMETER_VALUE: 55,
   INVALID_RELEASE: 56,
+  PORT_UNAVAILABLE: 64,
+  PORT_OFFLINE: 65,
+  ACCESS_STATE_CHANGED: 66,
 } as const
 export type StatusName = keyof typeof Status
 export type Status = (typeof Status)[StatusName]
@@ -148,6 +151,9 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   NOT_READY_DEVICE: check(k.NOT_READY, sense.LOGICAL_UNIT_COMMUNICATION_FAILURE),
   PARAMETER_VALUE: check(k.ILLEGAL_REQUEST, sense.PARAMETER_VALUE_INVALID),
   INVALID_RELEASE: check(k.ILLEGAL_REQUEST, sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION),
+  PORT_UNAVAILABLE: check(k.NOT_READY, sense.TARGET_PORT_IN_UNAVAILABLE_STATE),
+  PORT_OFFLINE: check(k.NOT_READY, sense.LOGICAL_UNIT_OFFLINE),
+  ACCESS_STATE_CHANGED: check(k.UNIT_ATTENTION, sense.ASYMMETRIC_ACCESS_STATE_CHANGED),
 }
 
 const byNumber = new Map<number, StatusRow>(

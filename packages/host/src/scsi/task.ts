@@ -50,6 +50,8 @@ export abstract class Task implements BlockIo {
   /** For the device alone: place among its live tasks, and its claim on the extent. */
   slot = -1
   claim = 0
+  /** When it came, where a device has deadlines (milliseconds of the monotonic clock, coarse). */
+  started = 0
   private abortController: AbortController | undefined = undefined
 
   /** The LUN calls this exactly once, when the result is complete and no I/O touches `data` any more. */

@@ -9,6 +9,7 @@ import { modeSenseCommands } from './mode-sense'
 import { readModifyWriteCommands } from './read-modify-write'
 import { readyCommands } from './ready'
 import { reportCommands } from './report'
+import { portGroupCommands } from './tpg'
 import { provisioningCommands } from './unmap'
 import { verifyCommands } from './verify'
 import { writeSameCommands } from './write-same'
@@ -33,6 +34,7 @@ export const blockCommands: readonly CommandRow[] = [
   ...provisioningCommands,
   ...writeSameCommands,
   ...reportCommands,
+  ...portGroupCommands,
 ]
 
 export * from './access'
@@ -45,6 +47,7 @@ export * from './mode-sense'
 export * from './read-modify-write'
 export * from './ready'
 export * from './report'
+export * from './tpg'
 export * from './unmap'
 export * from './verify'
 export * from './write-same'
