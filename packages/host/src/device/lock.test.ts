@@ -1,8 +1,8 @@
-import { defineHandler, type BlocksHandler, type LockHolder } from '../handler'
+import type { LockHolder } from '../handler'
 import { accessState, Status, tpgs, transitionCause } from '../scsi'
 import { SetPortGroupsHeader, StateDescriptor, PortGroupDescriptor } from '../scsi/commands/tpg'
 import {
-  attach, cdb, expectBusy, expectCheck, expectGood, held, LogLines, MemoryPortGroups, portGroup, ramHandler, testDevice,
+  attach, cdb, expectBusy, expectCheck, expectGood, held, LockingBackend, LogLines, MemoryPortGroups, portGroup, ramHandler, testDevice,
 } from '../testing'
 import { Initiator, directly } from '../testing/initiator'
 import { sense, senseKey } from '../scsi/sense'
@@ -10,52 +10,7 @@ import { lockStates } from './lock'
 
 const { OPTIMIZED, STANDBY } = accessState
 
-/** A backend whose lock a test moves, as other hosts would. */
-class Backend {
-  readonly calls: string[] = []
-  /** What `lock` answers, one after the other; then OK. */
-  readonly answers: (Status | Error)[] = []
-  holder: LockHolder | Status = Status.NO_LOCK_HOLDERS
-  state: 'locked' | 'unlocked' | 'unknown' = 'unlocked'
-  opened = 0
-  failOpen = 0
-  report: (event: 'connection-lost' | 'lock-lost') => void = () => undefined
-
-  handler(more: Partial<BlocksHandler<Uint8Array>> = {}): BlocksHandler<Uint8Array> {
-    let disk: Uint8Array | undefined
-    return defineHandler<Uint8Array>({
-      ...ramHandler,
-      open: (dev) => {
-        this.calls.push(dev.reopen ? 'reopen' : 'open')
-        if (this.failOpen-- > 0) throw Object.assign(new Error('no way there'), { code: 'EHOSTUNREACH' })
-        this.opened++
-        this.report = (e) => dev.report(e)
-        return (disk ??= new Uint8Array(dev.sizeBytes))
-      },
-      close: () => void this.calls.push('close'),
-      lock: async (_disk, tag) => {
-        this.calls.push(`lock ${tag ?? '-'}`)
-        const answer = this.answers.shift() ?? Status.OK
-        if (answer instanceof Error) throw answer
-        if (answer === Status.OK) {
-          this.state = 'locked'
-          this.holder = { tag }
-        }
-        return answer
-      },
-      unlock: () => {
-        this.calls.push('unlock')
-        this.state = 'unlocked'
-        this.holder = Status.NO_LOCK_HOLDERS
-      },
-      getLockState: () => this.state,
-      getLockTag: () => this.holder,
-      ...more,
-    })
-  }
-}
-
-async function locked(kind: number, backend = new Backend(), handler = backend.handler()) {
+async function locked(kind: number, backend = new LockingBackend(), handler = backend.handler()) {
   const log = new LogLines()
   const device = await testDevice(handler, { log, recovery: { firstMs: 5, maxMs: 20, graceMs: 30 } })
   const groups = new MemoryPortGroups(kind)
@@ -112,7 +67,7 @@ describe('implicit', () => {
   })
 
   test('it waits for commands under way, and only then takes it', async () => {
-    const backend = new Backend()
+    const backend = new LockingBackend()
     const slow = held(backend.handler(), (operation) => operation === 'read')
     const d = await locked(tpgs.IMPLICIT, backend, slow.handler)
     expectBusy(await read(d))
@@ -207,7 +162,7 @@ describe('implicit', () => {
   test('a reopen that fails leads to recovery, and nothing reaches a closed handler', async () => {
     const d = await locked(tpgs.IMPLICIT)
     d.backend.answers.push(Status.FENCED)
-    d.backend.failOpen = 2
+    d.backend.failOpens = 2
     await write(d)
     await settle(100)
     expect(d.backend.calls).toEqual(['lock -', 'close', 'reopen', 'reopen', 'reopen'])
@@ -224,7 +179,7 @@ describe('implicit', () => {
   })
 
   test('through a ring', async () => {
-    const backend = new Backend()
+    const backend = new LockingBackend()
     const d = await locked(tpgs.IMPLICIT, backend)
     const ring = attach(d.device)
     let busy = 0
@@ -336,7 +291,7 @@ describe('explicit', () => {
 
   test('while it is recovered SET TARGET PORT GROUPS is BUSY', async () => {
     const d = await locked(tpgs.BOTH)
-    d.backend.failOpen = 3
+    d.backend.failOpens = 3
     d.backend.report('connection-lost')
     await settle(2)
     expectBusy(await set(d, [1, OPTIMIZED]))

@@ -6,6 +6,7 @@ import { type DeviceParts, KernelDevice } from './device'
 import { parseUioName } from './device-config'
 import { type NetlinkPort, TcmuFamily } from './family'
 import type { KernelEvent } from './netlink'
+import { PortSwitch } from './ports'
 import { Queues } from './queues'
 import { EINTR, ENOENT, EOPNOTSUPP, errnoOf } from './reply'
 import { scanUio, type UioDevice } from './uio-scan'
@@ -35,10 +36,12 @@ export class TcmuFrontEnd {
   private readonly unanswered = new Set<KernelEvent>()
   private readonly log: HandlerLog
   private family: TcmuFamily | undefined
+  private readonly ports: PortSwitch
   private stopped = false
 
   constructor(private readonly options: TcmuOptions) {
     this.log = options.log
+    this.ports = new PortSwitch(options.log)
   }
 
   /** Hear the kernel's events, then take over what is there already. Rejects when netlink is wanted and not to be had. */
@@ -87,7 +90,7 @@ export class TcmuFrontEnd {
   }
 
   private async add(at: UioDevice, existing: boolean): Promise<void> {
-    const device = await KernelDevice.open(at, this.options.parts, existing)
+    const device = await KernelDevice.open(at, { ports: this.ports, ...this.options.parts }, existing)
     this.devices.set(at.minor, device)
     const { runtime } = device
     await this.options.added?.(at.minor, runtime)
