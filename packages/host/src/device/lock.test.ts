@@ -2,7 +2,7 @@ import type { LockHolder } from '../handler'
 import { accessState, Status, tpgs, transitionCause } from '../scsi'
 import { SetPortGroupsHeader, StateDescriptor, PortGroupDescriptor } from '../scsi/commands/tpg'
 import {
-  attach, cdb, expectBusy, expectCheck, expectGood, held, LockingBackend, LogLines, MemoryPortGroups, portGroup, ramHandler, testDevice,
+  attach, cdb, expectBusy, expectCheck, expectGood, held, LockingBackend, LogLines, MemoryPortGroups, portGroup, testDevice,
 } from '../testing'
 import { Initiator, directly } from '../testing/initiator'
 import { sense, senseKey } from '../scsi/sense'

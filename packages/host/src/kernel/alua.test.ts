@@ -295,7 +295,7 @@ describe('a device with groups', () => {
     backend.report('connection-lost')
     await settle(15)
     expect(await bench.remove(disk)).toBe(0)
-    await settle()
+    for (let i = 0; i < 100 && readFileSync(join(tpg, 'enable'), 'latin1') !== '1'; i++) await settle()
     expect(readFileSync(join(tpg, 'enable'), 'latin1')).toBe('1')
   })
 })
