@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, Sequence, serialOf, type Step } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, Sequence, serialOf, type Step, within } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -84,6 +84,8 @@ export interface DeviceRecord {
 }
 
 const sentenceOf = (e: TcmuError): string => e.message.slice(e.code.length + 2)
+/** A handler that looks at a dead network file system may never answer; who asks over D-Bus gives up after 25 s. */
+const CHECK_MS = 15_000
 /** A handler whose `open` takes longer is named. */
 const SLOW_OPEN_MS = 10_000
 
@@ -166,7 +168,8 @@ export class Host {
   async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
     const handler = await this.registry.load(subtype)
     this.registry.checkOptions(subtype, options, 'to check')
-    const verdict = await handler.checkConfig?.(config, options)
+    const asked = Promise.resolve(handler.checkConfig?.(config, options))
+    const verdict = await within(CHECK_MS, asked, () => `the handler ${subtype} has not said anything for ${CHECK_MS / 1000} s; does what it looks at hang?`)
     return typeof verdict === 'string' ? verdict : true
   }
 
@@ -204,6 +207,7 @@ export class Host {
     return {
       open: (spec, serial) => this.openDevice(spec, serial),
       knows: (subtype) => this.registry.knows(subtype),
+      elsewhere: (subtype) => this.externalSubtypes.includes(subtype),
       flush: () => this.io?.submit?.(),
       release: (area) => this.io?.release?.(area),
       added: async (minor, device) => {

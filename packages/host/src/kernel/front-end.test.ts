@@ -116,6 +116,21 @@ describe('refusals have their errno', () => {
     expect(await b.add(disk)).toBe(0)
     expect(b.peer.answered).toEqual([{ kind: 'added', deviceId: 100, status: 0 }])
   })
+
+  test('devices of a subtype that another process has registered are its alone, for as long as it is there', async () => {
+    const elsewhere = new Set(['theirs'])
+    const b = bench({ elsewhere: (subtype) => elsewhere.has(subtype) })
+    await b.front.start()
+    const other = { minor: 1, device: 'other', cfgstring: 'theirs/x' }
+    void b.add(other)
+    void b.peer.event('reconfig', b.tree.name(other), 1, { kind: 'size', sizeBytes: 4096 }, 300)
+    void b.remove(other)
+    expect(await b.add(disk)).toBe(0)
+    expect(b.peer.answered).toEqual([{ kind: 'added', deviceId: 100, status: 0 }])
+    expect(b.log.lines.filter((l) => l.startsWith('error'))).toEqual([])
+    elsewhere.clear()
+    expect(await b.add({ ...other, minor: 2 })).toBe(errno.ENOENT)
+  })
 })
 
 describe('what was there before', () => {

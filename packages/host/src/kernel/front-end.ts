@@ -15,6 +15,8 @@ export interface TcmuOptions {
   readonly parts: DeviceParts
   /** Whether a subtype is ours. */
   readonly knows: (subtype: string) => boolean
+  /** Whether another process has registered for a subtype: it answers the kernel itself, and two answers would race. */
+  readonly elsewhere?: (subtype: string) => boolean
   /** Opens the socket; left out: no netlink, what the scan finds is served and nothing else. */
   readonly netlink?: () => NetlinkPort
   /** Devices of other subtypes: refuse them, for there is no other daemon (default), or leave them to it. */
@@ -106,7 +108,7 @@ export class TcmuFrontEnd {
   private async take(event: KernelEvent): Promise<void> {
     const at = parseUioName(event.name)
     const ours = this.devices.has(event.minor) || (at !== undefined && this.options.knows(subtypeOf(at.cfgstring)))
-    if (!ours && this.options.foreign === 'ignore') return
+    if (!ours && (this.options.foreign === 'ignore' || (at !== undefined && this.options.elsewhere?.(subtypeOf(at.cfgstring))))) return
     this.unanswered.add(event)
     const status = await this.queues.run(event.minor, () => this.act(event, at && { minor: event.minor, ...at })).catch((e: unknown) => this.failed(event, e))
     await this.answer(event, status)
