@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 2
+export const ABI_VERSION = 4
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -122,6 +122,11 @@ export interface NativeCore {
   memfd(size: number): number
   /** A non-blocking counter. */
   eventfd(): number
+  /**
+   * One datagram to a socket of the Unix family; a path that begins with @ is in the abstract name space. Never waits. False when
+   * nobody is there or takes it.
+   */
+  sendDatagram(path: string, text: string): boolean
 }
 
 /** This package's folder, from its sources as from `dist`. */

@@ -9,6 +9,7 @@ import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
+import { traceCommands } from './trace'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
 import type { DataArea } from './wire'
 
@@ -229,7 +230,9 @@ export class Host {
     const handler = await this.registry.load(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
-      return await openDevice(spec, { handler, io: this.io!, log, serial })
+      const device = await openDevice(spec, { handler, io: this.io!, log, serial })
+      traceCommands(this.log.child({ device: name, handler: subtype }), device)
+      return device
     } finally {
       clearTimeout(slow)
     }

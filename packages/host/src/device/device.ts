@@ -56,6 +56,8 @@ export class DeviceRuntime implements LogicalUnit {
   readonly unmappedReadsZero: boolean
   stopped = false
   barrier: Barrier | undefined
+  /** Told of each command before anything else is; undefined: nobody wants to know. */
+  trace: ((task: Task) => void) | undefined
   readonly scratch = new Turns(MOST_EMULATED)
 
   private capacity: number
@@ -184,6 +186,7 @@ export class DeviceRuntime implements LogicalUnit {
     this.live.add(task)
     if (this.available.deadlines) task.started = this.available.deadlines.now
     task.row = this.commands.find(task.cdb) ?? undefined
+    if (this.trace) this.trace(task)
     let result: Result | undefined
     try {
       result = this.available.open ? this.hooks.command.call(task) : this.unavailable(task)
