@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, Sequence, serialOf, type Step, within } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, Sequence, serialOf, type Step, within } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -9,6 +9,7 @@ import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
+import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
 import type { DataArea } from './wire'
@@ -39,6 +40,8 @@ export interface HostOptions {
   readonly chap?: Chap
   readonly acl?: readonly string[]
   readonly allowOpen?: boolean
+  /** Target port group of the portal. Left out: there are none. */
+  readonly portGroup?: PortGroupConfig
   readonly handlerRoot?: string
   readonly handlerRootAsked?: boolean
   readonly handlerPaths?: readonly string[]
@@ -95,6 +98,8 @@ export class Host {
   readonly hooks = hostHooks()
   readonly log: Logger
   readonly targetName: string
+  /** The target port group of the portal, when it is to be one. */
+  readonly portGroup: PortalGroup | undefined
   private readonly sequence: Sequence
   private readonly devicesByLun = new Map<number, DeviceRuntime>()
   private found: HandlerRegistry | undefined
@@ -107,6 +112,7 @@ export class Host {
   constructor(private readonly options: HostOptions) {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
+    this.portGroup = options.portGroup && new PortalGroup(options.portGroup)
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
@@ -190,6 +196,7 @@ export class Host {
       try {
         const device = await this.openDevice({ ...config, serial: config.serial ?? serialOf(this.targetName, config.name) })
         this.devicesByLun.set(lun, device)
+        this.portGroup?.attach(device)
         await this.hooks.deviceAdded.promise(device)
         this.log.info({ device: config.name, lun }, `${config.subtype}/${config.config} is LUN ${lun}, ${device.blocks} blocks of ${device.blockSize} bytes`)
       } catch (e) {
@@ -275,7 +282,7 @@ export class Host {
     const { portal = { address: '127.0.0.1', port: ISCSI_PORT }, chap, acl, allowOpen, stateDir } = this.options
     const frontEnd = await (this.options.parts?.frontEnd ?? (() => loadFrontEnd('iscsi')))()
     this.portal = frontEnd.createPortal({
-      ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, log: handlerLog(this.log, { frontend: 'iscsi' }),
+      ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, portGroup: this.portGroup, log: handlerLog(this.log, { frontend: 'iscsi' }),
     })
     try {
       this.bound = await this.portal.listen()
