@@ -26,6 +26,7 @@ module.exports = {
     project('authors', ['test/authors/**/*.test.ts']),
     project('abi', ['test/abi/**/*.test.ts']),
     project('plugins', ['test/plugins/**/*.test.ts']),
+    project('qcow', ['test/qcow/**/*.test.ts']),
     project('native', ['test/native/**/*.test.ts']),
     project('fuzz', ['test/fuzz/**/*.test.ts']),
     project('dbus', ['test/dbus/**/*.test.ts']),

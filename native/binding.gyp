@@ -8,6 +8,7 @@
       'target_name': 'tcmu_core',
       'sources': [
         'src/core/addon.cpp',
+        'src/core/descriptors.cpp',
         'src/core/errors.cpp',
         'src/core/io_engine.cpp',
         'src/core/io_job.cpp',

@@ -116,6 +116,11 @@ export interface NativeCore {
   readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number) => NativeIoEngine
   /** False when another open file description holds a lock in the way (F_OFD_SETLK over the whole file). */
   lockFile(fd: number, exclusive: boolean): boolean
+  /**
+   * Hold a shared lock on each byte of `hold`, then see that nobody else holds one on a byte of `refuse` (F_OFD_SETLK,
+   * F_OFD_GETLK). −1 when that is so, else the first byte in the way; what was locked stays so until `fd` is closed.
+   */
+  lockBytes(fd: number, hold: readonly number[], refuse: readonly number[]): number
   /** Raise the soft limit of open files towards `wanted`, at most to the hard one; returns the limit. */
   raiseFileLimit(wanted: number): number
   /** A descriptor of zeroed shared memory whose size is sealed. */
@@ -127,6 +132,12 @@ export interface NativeCore {
    * nobody is there or takes it.
    */
   sendDatagram(path: string, text: string): boolean
+  /** The two ends of a channel that carries descriptors between processes. */
+  descriptorChannel(): [number, number]
+  /** One to eight descriptors and a number, without waiting; the other end gets duplicates. Throws an errno error. */
+  sendDescriptors(channel: number, tag: number, fds: readonly number[]): void
+  /** The next message; throws EAGAIN when none is there, EPIPE when the other end is gone. */
+  receiveDescriptors(channel: number): { readonly tag: number; readonly fds: number[] }
 }
 
 /** This package's folder, from its sources as from `dist`. */

@@ -16,7 +16,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
   plugins: ['handler', 'input', 'errors'],
-  supervisor: ['device', 'kernel', 'plugins', 'errors'],
+  supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'frontend'],
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
 }

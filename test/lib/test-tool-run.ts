@@ -35,7 +35,7 @@ export async function main(result: string, lun: keyof typeof luns, paths: string
     let output = ''
     let toolCode: number | null = 0
     for (const family of families) {
-      const tool = await run('iscsi-test-cu', ['-v', '-t', family, '-d', ...urls], { timeoutMs: DEADLINE_MS })
+      const tool = await run('iscsi-test-cu', ['-v', '-t', family, '-d', '-S', ...urls], { timeoutMs: DEADLINE_MS })
       output += tool.text
       toolCode ||= tool.code
     }

@@ -126,12 +126,12 @@ describe('transfers', () => {
     for (let i = 0; i < 2000; i++) {
       const data = filled(4096, i & 0xff)
       await file.readv(data, 0)
-      engine.release(data.area)
-      expect(data.area.slot).toBe(-1)
+      engine.release(Segments.areaOf(data))
+      expect(Segments.areaOf(data).slot).toBe(-1)
     }
     const again = filled(16, 1)
     await file.readv(again, 0)
-    expect(again.area.slot).toBe(0)
+    expect(Segments.areaOf(again).slot).toBe(0)
   })
 })
 

@@ -147,7 +147,7 @@ describe('served', () => {
     const text = `module.exports = { subtype: 'thrower', open: () => { setTimeout(() => { throw new Error('astray') }, 300); return {} }, close: () => console.error('closed'), read() {}, write() {} }`
     putPackage(join(temp.path, 'thrower'), { name: 'thrower', json: packageJson('thrower', { tcmuHandler: manifest({ subtype: 'thrower' }) }), files: { 'index.js': text } })
     put(join(temp.path, 'thrower.json'), JSON.stringify({ handlerPaths: ['thrower'] }))
-    const host = box.start(['serve', '--portal', '127.0.0.1:0', '--config', join(temp.path, 'thrower.json'), '--lun', 'name=a,size=1M,cfgstring=thrower/x'])
+    const host = box.start(['serve', '--portal', '127.0.0.1:0', '--config', join(temp.path, 'thrower.json'), '--placement', 'thrower=inline', '--lun', 'name=a,size=1M,cfgstring=thrower/x'])
     const { code, stderr } = await host.ended
     expect(code).toBe(1)
     expect(stderr).toMatch(/"level":"fatal".*an exception that nobody caught: astray/)

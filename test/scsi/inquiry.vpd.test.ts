@@ -14,7 +14,7 @@ async function page(initiator: Initiator, code: number): Promise<Buffer> {
 test('page 00h lists the pages there are, in order, and no other', async () => {
   const { initiator } = await disk()
   const codes = [...await page(initiator, 0)]
-  expect(codes).toEqual([0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2])
+  expect(codes).toEqual([0x00, 0x80, 0x83, 0x86, 0x8f, 0xb0, 0xb1, 0xb2])
   for (let code = 0; code < 256; code++) {
     expect([code, (await initiator.vpd(code)).status]).toEqual([code, codes.includes(code) ? 0 : 2])
   }
@@ -79,7 +79,8 @@ test('page B0h is what the commands keep to', async () => {
   expect(BlockLimits.decode(await page(initiator, 0xb0))).toEqual({
     wsnz: 1, maxCompareAndWrite: l.maxCompareAndWrite, optimalTransferGranularity: 8, maxTransfer: l.maxTransfer,
     optimalTransfer: l.optimalTransfer, maxPrefetch: 0, maxUnmap: l.maxUnmap, maxUnmapDescriptors: l.maxUnmapDescriptors,
-    unmapGranularity: 8, ugavalid: 1, unmapAlignment: 0, maxWriteSame: l.maxWriteSame,
+    unmapGranularity: 8, ugavalid: 1, unmapAlignment: 0, maxWriteSame: l.maxWriteSame, maxAtomic: 0, atomicAlignment: 0,
+    atomicGranularity: 0, maxAtomicWithBoundary: 0, maxAtomicBoundary: 0,
   })
 })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { blockCommands, CommandTable, DataArea, Direction, type Nexus, sam, Segments, statusTable } from '@tcmu/host/scsi'
-import { InitiatorTask, decodeSense, LogLines, MemoryPortGroups } from '@tcmu/host/testing'
+import { blockCommands, CommandTable, CopyJob, DataArea, Direction, type Nexus, sam, Segments, statusTable } from '@tcmu/host/scsi'
+import { copyListLid1, copyListLid4, copySegment, cscd, InitiatorTask, decodeSense, LogLines, MemoryPortGroups } from '@tcmu/host/testing'
 import { BLOCK, disk } from './harness'
 
 /** A small disk, so that random addresses are often inside. */
@@ -15,8 +15,16 @@ const byte = fc.oneof({ arbitrary: fc.constant(0), weight: 4 }, { arbitrary: fc.
 /** Where zero is not enough for a command to get anywhere: bytes of the CDB by position. */
 const start: Readonly<Record<string, readonly (readonly [at: number, value: number])[]>> = {
   'MODE SENSE(6)': [[2, 0x3f]], 'MODE SENSE(10)': [[2, 0x3f]], 'MODE SELECT(6)': [[1, 0x10]], 'MODE SELECT(10)': [[1, 0x10]],
-  'WRITE SAME(10)': [[8, 1]], 'WRITE SAME(16)': [[13, 1]],
+  'WRITE SAME(10)': [[8, 1]], 'WRITE SAME(16)': [[13, 1]], 'SANITIZE (OVERWRITE)': [[8, 6]], 'EXTENDED COPY(LID1)': [[13, 76]], 'EXTENDED COPY(LID4)': [[13, 108]],
 }
+const copied = [[cscd('a1b2-c3d4')], [copySegment({ blocks: 3, destinationLba: 20 })]] as const
+/** Data with which a command gets somewhere. */
+const lists: Readonly<Record<string, Uint8Array>> = {
+  'SANITIZE (OVERWRITE)': Uint8Array.of(1, 0, 0, 2, 5, 6), 'FORMAT UNIT': Uint8Array.of(0, 0x88, 0, 0, 0, 1, 0, 1, 7),
+  'EXTENDED COPY(LID1)': copyListLid1(...copied, { listIdUsage: 2 }), 'EXTENDED COPY(LID4)': copyListLid4(...copied, { listIdUsage: 2 }),
+}
+/** GOOD only while another command is under way. */
+const neverGood: ReadonlySet<string> = new Set(['COPY OPERATION ABORT'])
 /** A few changes to a CDB that is mostly zero. */
 const sparse = fc.array(fc.tuple(fc.nat(15), byte), { maxLength: 4 })
 const dense = fc.array(byte, { minLength: 16, maxLength: 16 }).map((bytes) => bytes.map((b, at) => [at, b] as [number, number]))
@@ -34,7 +42,7 @@ const command = fc.record({
 
 async function device(log: LogLines) {
   const { device } = await disk({
-    sizeBytes: BLOCKS * BLOCK, log,
+    sizeBytes: BLOCKS * BLOCK, log, declare: { sanitize: true, maxAtomicBlocks: 8 },
     handler: { extents: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
   })
   device.usePortGroups(new MemoryPortGroups())
@@ -47,10 +55,19 @@ test('whatever a CDB and its data say, the answer is one of the table, and nothi
   const nexus: Nexus = { name: 'random' }
   unit.join(nexus)
   const seen = new Set<string>()
+  // Results to be asked for: list identifier 0 is what most random CDBs say.
+  const old = new CopyJob(0, 0, false, new AbortController().signal)
+  unit.copies.begin(nexus, old, true)
+  unit.copies.ended()
+  old.end('failed', sam.CHECK_CONDITION, new Uint8Array(18))
   await fc.assert(
     fc.asyncProperty(command, async (c) => {
       unit.stopped = false
       unit.modes.swp = false
+      // What goes on after its command was answered.
+      await unit.operations.stop()
+      unit.operations.clear()
+      while (unit.inflight > 0) await new Promise((r) => setImmediate(r))
       const row = blockCommands[c.row]
       const bytes = new Uint8Array(row.cdb.size)
       for (const [at, value] of [...(start[row.name] ?? []), ...c.changes]) if (at < bytes.length) bytes[at] = value
@@ -66,7 +83,8 @@ test('whatever a CDB and its data say, the answer is one of the table, and nothi
         t.expected = length
         t.data = new Segments().start(area)
         if (length) t.data.add(GUARD, length)
-        t.data.set(Uint8Array.from(c.data))
+        const list = lists[row.name]
+        t.data.set(Uint8Array.from(list && c.fitting ? list.map((b, i) => (c.data[i % c.data.length] < 200 ? b : 0)) : c.data))
         unit.execute(t)
       })
       seen.add(`${row.name} ${task.status}`)
@@ -86,7 +104,7 @@ test('whatever a CDB and its data say, the answer is one of the table, and nothi
   expect(log.lines).toEqual([])
   expect(unit.inflight).toBe(0)
   // The inputs are worth something only if they get through: every command was GOOD at least once.
-  for (const row of blockCommands) expect(seen).toContain(`${row.name} 0`)
+  for (const row of blockCommands) if (!neverGood.has(row.name)) expect(seen).toContain(`${row.name} 0`)
 }, 60_000)
 
 test('every row says how long its data is without failing, whatever the CDB', async () => {

@@ -16,6 +16,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("UioMap", UioMap::Define(env));
   exports.Set("NetlinkSocket", NetlinkSocket::Define(env));
   exports.Set("IoEngine", IoEngine::Define(env));
+  DefineDescriptors(env, exports);
   return DefineSyscalls(env, exports);
 }
 

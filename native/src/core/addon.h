@@ -19,6 +19,7 @@ struct AddonData {
   void ForgetMemory(const uint8_t* base, size_t size);
 };
 
+Napi::Object DefineDescriptors(Napi::Env env, Napi::Object exports);
 Napi::Object DefineSyscalls(Napi::Env env, Napi::Object exports);
 
 }  // namespace tcmu

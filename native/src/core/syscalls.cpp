@@ -31,6 +31,43 @@ static Napi::Value LockFile(const Napi::CallbackInfo& info) {
   return ThrowSystemError(env, errno, "fcntl"), env.Undefined();
 }
 
+// One byte of an open file description lock; `*held` says whether another description has a lock in the way.
+static int ByteLock(int fd, int command, short type, double byte, bool* held) {
+  struct flock lock = {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(byte);
+  lock.l_len = 1;
+  *held = false;
+  if (fcntl(fd, command, &lock) == 0) {
+    *held = command == F_OFD_GETLK && lock.l_type != F_UNLCK;
+    return 0;
+  }
+  if (command == F_OFD_SETLK && (errno == EAGAIN || errno == EACCES)) return *held = true, 0;
+  return errno;
+}
+
+// lockBytes(fd, hold, refuse): share-lock the bytes of `hold`, then look for others' locks on those of `refuse`. The
+// first byte in the way, or -1.
+static Napi::Value LockBytes(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd;
+  if (!IntArgument(info, 0, "fd", &fd)) return env.Undefined();
+  for (size_t list = 1; list <= 2; list++) {
+    if (!info[list].IsArray()) return ThrowTypeError(env, "lockBytes takes two lists of bytes"), env.Undefined();
+    Napi::Array bytes = info[list].As<Napi::Array>();
+    for (uint32_t i = 0; i < bytes.Length(); i++) {
+      double byte = bytes.Get(i).ToNumber().DoubleValue();
+      if (!(byte >= 0 && byte < 4294967296.0)) return ThrowTypeError(env, "a byte to lock is from 0 to 2^32"), env.Undefined();
+      bool held;
+      int error = list == 1 ? ByteLock(fd, F_OFD_SETLK, F_RDLCK, byte, &held) : ByteLock(fd, F_OFD_GETLK, F_WRLCK, byte, &held);
+      if (error != 0) return ThrowSystemError(env, error, "fcntl"), env.Undefined();
+      if (held) return Napi::Number::New(env, byte);
+    }
+  }
+  return Napi::Number::New(env, -1);
+}
+
 // raiseFileLimit(wanted): raise the soft limit of open files towards `wanted`, at most to the hard one; the limit now.
 static Napi::Value RaiseFileLimit(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -92,6 +129,7 @@ static Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
 
 Napi::Object DefineSyscalls(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
+  exports.Set("lockBytes", Napi::Function::New<LockBytes>(env, "lockBytes"));
   exports.Set("raiseFileLimit", Napi::Function::New<RaiseFileLimit>(env, "raiseFileLimit"));
   exports.Set("memfd", Napi::Function::New<Memfd>(env, "memfd"));
   exports.Set("eventfd", Napi::Function::New<EventFd>(env, "eventfd"));

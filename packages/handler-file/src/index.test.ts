@@ -114,7 +114,7 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
         } as IoFile
       },
     },
-    declare: (p) => Object.assign(o.properties, p),
+    mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
     resized: (n) => (o.size = n),
     report: () => undefined,
     ...device,
@@ -123,12 +123,12 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
 }
 
 test('what the device says of itself comes from the file', async () => {
-  expect((await open({})).properties).toEqual({ unmappedReadsZero: true, unmapGranularityBlocks: 8 })
+  expect((await open({})).properties).toEqual({ sanitize: true, unmappedReadsZero: true, unmapGranularityBlocks: 8 })
   expect((await open({ rotational: false, canPunch: false, granularity: 512 }, { blockSize: 4096 })).properties)
-    .toEqual({ solidState: true, unmappedReadsZero: false, lacking: ['unmap'], unmapGranularityBlocks: 1 })
-  expect((await open({ blockDevice: true, granularity: 4096 })).properties).toEqual({ unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
+    .toEqual({ sanitize: true, solidState: true, unmappedReadsZero: false, lacking: ['unmap'], unmapGranularityBlocks: 1 })
+  expect((await open({ blockDevice: true, granularity: 4096 })).properties).toEqual({ sanitize: true, unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
   expect((await open({ blockDevice: true, rotational: true, granularity: 1 << 20 })).properties)
-    .toEqual({ solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
+    .toEqual({ sanitize: true, solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
 })
 
 test('a device without a size takes the file\'s, and makes none', async () => {

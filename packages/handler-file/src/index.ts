@@ -26,6 +26,8 @@ function describe(dev: DeviceInfo, file: IoFile): void {
     ...(file.readOnly && { readOnly: true }),
     ...(file.rotational !== undefined && { solidState: !file.rotational }),
     unmappedReadsZero: file.canPunch,
+    // Written in place; what a copy-on-write file system or a drive keeps of it below is out of reach here.
+    sanitize: true,
     ...(!file.canPunch && { lacking: ['unmap'] as const }),
     unmapGranularityBlocks: Math.max(1, blocks),
     // The page cache takes single blocks of a regular file at no loss; only a device has a physical block to report.

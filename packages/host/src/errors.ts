@@ -36,6 +36,9 @@ export const errorTable = {
   E_DEVICE_GEOMETRY: 'device {device} ({cfgstring}): {reason}',
   E_DECLARE_LATE: 'device {device}: {cfgstring} called declare() after open; call it while open runs',
 
+  E_DEVICE_HOST: '{reason}. The log of the host says what its handler did before',
+  E_PLACEMENT: '{text} is no placement; write SUBTYPE= and one of {known}, as in file=process',
+
   // Configuration. Facts: file, key, wanted, found.
   E_CONFIG_FILE: '{file}: {reason}',
   E_CONFIG: setting,
@@ -61,6 +64,9 @@ export const errorTable = {
   E_NOFILE: '--nofile {text}: {reason}',
   E_DBUS_ADDRESS: '{text} is not the address of a message bus: {reason}. Example: unix:path=/run/dbus/system_bus_socket',
   E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
+  E_NO_DEVICE: 'this host has no device {device}; `tcmu-host devices` lists them',
+  E_MEDIUM_FIXED: 'device {device} is one of the handler {handler}, whose devices have no medium that can be changed',
+  E_MEDIUM_REQUEST: 'the medium was not changed: {reason}',
   E_STOP: 'stopping: {part}: {reason}',
   E_FRONT_END_CHOICE: '{what}: {reason}',
 

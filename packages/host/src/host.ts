@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, Sequence, serialOf, type Step, within } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -12,6 +12,7 @@ import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
 import type { DataArea } from './wire'
 
 /** An opener of files for handlers that is closed with the host. */
@@ -53,6 +54,9 @@ export interface HostOptions {
   readonly socketAsked?: boolean
   /** Address of the message bus to be targetcli's service on. Left out or false: none. */
   readonly dbus?: string | false
+  /** Run handlers of others in processes of their own, and all as `placement` says. Default false: everything runs in this thread. */
+  readonly isolate?: boolean
+  readonly placement?: PlacementChoices
   readonly log?: Logger
   readonly parts?: HostParts
 }
@@ -108,16 +112,18 @@ export class Host {
   private socket: ControlSocket | undefined
   private dbus: DbusService | undefined
   private bound: Address | undefined
+  private readonly supervisor: Supervisor
 
   constructor(private readonly options: HostOptions) {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
     this.portGroup = options.portGroup && new PortalGroup(options.portGroup)
+    this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), log: (handler) => handlerLog(this.log, { handler }) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
       ...(kernel?.before ?? []),
-      { name: 'handlers', start: () => this.reportHandlers() },
+      { name: 'handlers', start: () => this.reportHandlers(), stop: () => this.supervisor.close() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
       ...(kernel ? [kernel.serve] : [{ name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) }]),
       { name: 'D-Bus', start: () => this.openBus(), stop: () => this.dbus?.stop() },
@@ -173,11 +179,23 @@ export class Host {
 
   /** Whether a handler takes a configuration: loads it and asks, opens nothing. True, or the sentence that says what is wrong. */
   async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
-    const handler = await this.registry.load(subtype)
+    const handler = await this.loadHandler(subtype)
     this.registry.checkOptions(subtype, options, 'to check')
     const asked = Promise.resolve(handler.checkConfig?.(config, options))
     const verdict = await within(CHECK_MS, asked, () => `the handler ${subtype} has not said anything for ${CHECK_MS / 1000} s; does what it looks at hang?`)
     return typeof verdict === 'string' ? verdict : true
+  }
+
+  /** The handler, or where its code is not to run in this thread, its stand-in. */
+  private async loadHandler(subtype: string): Promise<Handler> {
+    const accepted = this.registry.find(subtype)
+    const where = this.options.isolate ? placementOf(subtype, accepted.candidate.origin, this.options.placement) : 'inline'
+    return where === 'inline' ? this.registry.load(subtype) : this.supervisor.handler(accepted, where)
+  }
+
+  /** Processes and threads that handlers run in. */
+  get handlerHosts(): readonly HandlerHostState[] {
+    return this.supervisor.states()
   }
 
   private reportHandlers(): void {
@@ -234,7 +252,7 @@ export class Host {
     const { name, subtype } = spec
     const log = handlerLog(this.log, { device: name, handler: subtype })
     this.registry.checkOptions(subtype, spec.options, name)
-    const handler = await this.registry.load(subtype)
+    const handler = await this.loadHandler(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
       const device = await openDevice(spec, { handler, io: this.io!, log, serial })
@@ -266,13 +284,17 @@ export class Host {
     }
   }
 
+  private deviceNamed(name: string): DeviceRuntime | undefined {
+    return [...this.devicesByLun.values()].find((d) => d.name === name)
+  }
+
   private openBus(): Promise<void> | undefined {
     const { dbus: address } = this.options
     if (!address) return undefined
     const handlers = {
       list: () => this.handlers().handlers,
       check: (subtype: string, config: string) => this.check(subtype, config),
-      device: (name: string) => [...this.devicesByLun.values()].find((d) => d.name === name),
+      device: (name: string) => this.deviceNamed(name),
     }
     this.dbus = new DbusService({ address, handlers, log: handlerLog(this.log) })
     return this.dbus.start()
@@ -297,6 +319,7 @@ export class Host {
     this.socket = new ControlSocket(socket, {
       devices: () => this.devices(),
       handlers: () => this.handlers(),
+      ...mediumMethods((name) => this.deviceNamed(name)),
       version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls }),
     })
     try {

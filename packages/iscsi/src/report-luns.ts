@@ -24,7 +24,7 @@ export function listLuns(numbers: Iterable<number>, selected: number): Uint8Arra
 export const reportLunsRow = (numbers: () => Iterable<number>): CommandRow =>
   command({
     op: op.REPORT_LUNS, name: 'REPORT LUNS', cdb: ReportLuns, access: 'none', dataDirection: 'in', transfer: (c) => c.allocation,
-    allowed: { attention: true, formatting: true, recovering: true, stopped: true, reserved: true },
+    allowed: { attention: true, formatting: true, unformatted: true, unsanitized: true, recovering: true, stopped: true, reserved: true },
     run(_lun, task, c) {
       const data = listLuns(numbers(), c.select)
       return data ? task.respond(data, c.allocation) : task.invalidCdb(ReportLuns.at.select)

@@ -51,7 +51,7 @@ export class Target {
   addLun(number: number, lu: LogicalUnit): void {
     if (!Number.isInteger(number) || number < 0 || number > MAX_LUN) throw new PortalError('E_LUN_NUMBER', { number })
     if (this.luns.has(number)) throw new PortalError('E_LUN_TAKEN', { number, target: this.name })
-    lu.extend({ name: 'iscsi', rows: [reportLunsRow(this.numbers)], port: () => this.port })
+    lu.extend({ name: 'iscsi', rows: [reportLunsRow(this.numbers)], port: () => this.port, units: () => this.luns.values() })
     for (const observer of this.observers) lu.extend(observer.extension(lu))
     this.lunsChanged()
     this.luns.set(number, lu)
@@ -123,6 +123,6 @@ export class Target {
 
   reset(lu: LogicalUnit): void {
     for (const observer of this.observers) observer.reset(lu)
-    lu.attention(Status.BUS_DEVICE_RESET)
+    lu.reset()
   }
 }

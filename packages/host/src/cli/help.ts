@@ -39,6 +39,15 @@ Examples:
   tcmu-host devices
   tcmu-host devices --socket /run/tcmu/host.sock --json
 `,
+  medium: `
+An initiator that uses a medium may prevent its removal, as a mounted file system does. Then nothing moves, and the initiator is
+told that the medium is wanted.
+
+Examples:
+  tcmu-host eject cd0
+  tcmu-host insert cd0 /srv/second.iso
+  tcmu-host insert cd0
+`,
   installFiles: `
 A tcmu.conf that is there and was changed is left as it is. Then: systemctl daemon-reload && systemctl reload dbus
 

@@ -6,6 +6,7 @@ import { tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
+import { parsePlacement, type Placement } from '../supervisor'
 import { createLog, HostLog, type Logger } from '../log'
 import { busOf, levelOf, logSettings } from './daemon'
 
@@ -27,6 +28,8 @@ export interface HandlerFlags {
   readonly handlerRoot?: string
   readonly handlerPath?: readonly string[]
   readonly logLevel?: string
+  /** SUBTYPE=PLACEMENT, as given. */
+  readonly placement?: readonly string[]
 }
 
 export interface ServeFlags extends HandlerFlags {
@@ -69,6 +72,8 @@ export function handlerOptions(flags: HandlerFlags, at: Surroundings, open?: (co
   const asked = flags.handlerRoot ?? config.handlerRoot
   return {
     config, log,
+    isolate: true,
+    placement: { ...config.placement, ...Object.fromEntries((flags.placement ?? []).map(parsePlacement)) as Record<string, Placement> },
     handlerRoot: asked ?? defaultHandlerRoot(at),
     handlerRootAsked: asked !== undefined,
     handlerPaths: [...(flags.handlerPath ?? []).map((p) => resolve(p)), ...config.handlerPaths],

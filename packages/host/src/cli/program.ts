@@ -3,6 +3,7 @@ import { check, type CheckFlags } from './check'
 import { examples, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
 import { listDevices, type ListFlags, listHandlers } from './lists'
+import { type MediumFlags, moveMedium } from './medium'
 import type { ServeFlags, Surroundings } from './options'
 import { serve } from './serve'
 import { testHandler, type TestFlags } from './test'
@@ -15,6 +16,7 @@ const looksAtHandlers = (c: Command): Command => c
   .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
   .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
+  .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, process for others)', collect, [])
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
 
 const picksFrontEnd = (c: Command): Command => c
@@ -41,6 +43,17 @@ const testsHandlers = (c: Command, at: Surroundings, exit: (code: number) => voi
   .option('--volatile', 'what is written need not survive closing')
   .option('--json', 'as JSON')
   .action(async (folder: string, flags: TestFlags) => exit(await testHandler(folder, flags, at, print)))
+
+const movesMedium = (eject: Command, insert: Command, at: Surroundings): void => {
+  for (const c of [eject, insert]) {
+    c.argument('<device>', 'its name, as `tcmu-host devices` lists it')
+      .option('--force', 'although an initiator prevents its removal')
+      .option('--socket <path>', 'control socket of the host')
+  }
+  eject.action(async (device: string, flags: MediumFlags) => moveMedium('eject', { device }, flags, at, print))
+  insert.argument('[path]', 'the image (default: the one that was taken out)')
+    .action(async (device: string, config: string | undefined, flags: MediumFlags) => moveMedium('insert', { device, config }, flags, at, print))
+}
 
 const installs = (c: Command): Command => c
   .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
@@ -86,6 +99,11 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .option('--socket <path>', 'its control socket')
     .action((flags: ListFlags) => listDevices(flags, at, print))
+
+  movesMedium(
+    command('eject', 'take the medium out of a device', examples.medium),
+    command('insert', 'put a medium into a device, in place of the one that is in', examples.medium), at,
+  )
 
   looksAtHandlers(command('check', 'ask a handler whether it takes a configuration; opens nothing', examples.check))
     .argument('<cfgstring>', 'SUBTYPE/REST, as in --lun')

@@ -45,6 +45,7 @@ export interface Config {
   readonly dbus?: ConfigFile['dbus']
   readonly handlerRoot?: string
   readonly handlerPaths: readonly string[]
+  readonly placement?: ConfigFile['placement']
   readonly targetName?: string
   readonly portal?: string
   readonly chap: NonNullable<ConfigFile['chap']>

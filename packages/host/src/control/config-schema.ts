@@ -16,6 +16,7 @@ export const configSchema = {
     logLevel: { ...level, description: 'How much is logged: a number as of the C daemon, or its name.' },
     handlerRoot: { ...text, description: 'Folder with the `node_modules` of installed handlers.' },
     handlerPaths: { type: 'array', maxItems: 64, items: text, description: 'Handler packages, or folders of them, used besides.' },
+    placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, others in processes.' },
     targetName: { ...text, description: 'iSCSI name of the target.' },
     portal: { ...text, description: 'Address to listen on, ADDR:PORT.' },
     chap: {
@@ -87,6 +88,7 @@ export interface ConfigFile {
   readonly dbus?: boolean | string
   readonly handlerRoot?: string
   readonly handlerPaths?: readonly string[]
+  readonly placement?: Readonly<Record<string, 'inline' | 'worker' | 'process'>>
   readonly targetName?: string
   readonly portal?: string
   readonly chap?: { readonly user?: string; readonly secretFile?: string; readonly mutualUser?: string; readonly mutualSecretFile?: string }

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import { quote, reasonOf, tcmuError } from '../errors'
+import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
 
 /** Requests are short; a line beyond this ends the connection. */
 const MAX_REQUEST = 64 * 1024
@@ -14,7 +14,7 @@ const CALL_MS = 5000
 /** sun_path of Linux without its closing zero. */
 const MAX_PATH = 107
 
-export type Methods = Readonly<Record<string, () => unknown>>
+export type Methods = Readonly<Record<string, (params: unknown) => unknown>>
 type Env = Readonly<Record<string, string | undefined>>
 
 /** Root's, made by the service manager; the kernel's daemon makes it where there is none. */
@@ -30,25 +30,32 @@ export function defaultSocket(env: Env, uid: number | undefined, kernel = false)
 /** JSON-RPC 2.0 error codes. */
 const rpc = { PARSE: -32700, INVALID: -32600, METHOD: -32601, INTERNAL: -32603 } as const
 
-interface Answer { readonly jsonrpc: '2.0'; readonly id: unknown; readonly result?: unknown; readonly error?: { readonly code: number; readonly message: string } }
+interface Answer { readonly jsonrpc: '2.0'; readonly id: unknown; readonly result?: unknown; readonly error?: Fault }
+/** `data` names an error of ours. */
+interface Fault { readonly code: number; readonly message: string; readonly data?: { readonly code: string } }
 const failure = (id: unknown, code: number, message: string): Answer => ({ jsonrpc: '2.0', id, error: { code, message } })
 
-/** Answer one line. Never throws. */
-export function answer(line: string, methods: Methods): Answer {
+function faultOf(e: unknown): Fault {
+  if (!(e instanceof TcmuError)) return { code: rpc.INTERNAL, message: reasonOf(e) }
+  return { code: rpc.INTERNAL, message: e.message.slice(e.code.length + 2), data: { code: e.code } }
+}
+
+/** Answer one line. Never rejects. */
+export async function answer(line: string, methods: Methods): Promise<Answer> {
   let request: unknown
   try {
     request = JSON.parse(line)
   } catch (e) {
     return failure(null, rpc.PARSE, `not JSON: ${reasonOf(e)}`)
   }
-  const { id, method } = (typeof request === 'object' && request !== null ? request : {}) as { id?: unknown; method?: unknown }
+  const { id, method, params } = (typeof request === 'object' && request !== null ? request : {}) as { id?: unknown; method?: unknown; params?: unknown }
   const name = typeof id === 'string' || typeof id === 'number' ? id : null
   if (typeof method !== 'string') return failure(name, rpc.INVALID, 'wanted {"jsonrpc":"2.0","id":1,"method":"..."}')
   if (!Object.hasOwn(methods, method)) return failure(name, rpc.METHOD, `no method ${quote(method)}; there are ${Object.keys(methods).join(', ')}`)
   try {
-    return { jsonrpc: '2.0', id: name, result: methods[method]() ?? null }
+    return { jsonrpc: '2.0', id: name, result: (await methods[method](params)) ?? null }
   } catch (e) {
-    return failure(name, rpc.INTERNAL, reasonOf(e))
+    return { jsonrpc: '2.0', id: name, error: faultOf(e) }
   }
 }
 
@@ -56,12 +63,20 @@ function serveConnection(socket: Socket, methods: Methods): void {
   let rest = ''
   socket.setEncoding('utf8').setTimeout(IDLE_MS, () => socket.destroy())
   socket.on('error', () => socket.destroy())
-  socket.on('data', (text: string) => {
+  // One call at a time: what comes meanwhile waits in the socket.
+  const serve = async (text: string): Promise<void> => {
+    socket.pause()
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim() !== '') socket.write(`${JSON.stringify(answer(line, methods))}\n`)
+    for (const line of lines) {
+      if (line.trim() === '' || socket.destroyed) continue
+      const said = await answer(line, methods)
+      if (!socket.destroyed) socket.write(`${JSON.stringify(said)}\n`)
+    }
     if (rest.length > MAX_REQUEST || socket.writableLength > MAX_UNREAD) socket.destroy()
-  })
+    socket.resume()
+  }
+  socket.on('data', (text: string) => void serve(text))
 }
 
 const connects = (path: string): Promise<boolean> =>
@@ -129,8 +144,11 @@ export class ControlSocket {
   }
 }
 
-/** Ask a running host. Rejects with E_NOT_RUNNING when none answers, with E_SOCKET when it answers with an error. */
-export function callSocket(path: string, method: string): Promise<unknown> {
+/**
+ * Ask a running host. Rejects with E_NOT_RUNNING when none answers within `callMs`, and with the error it answers with: E_SOCKET
+ * when that has no code of its own.
+ */
+export function callSocket(path: string, method: string, params?: object, callMs = CALL_MS): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path)
     let text = ''
@@ -139,10 +157,10 @@ export function callSocket(path: string, method: string): Promise<unknown> {
       settle()
     }
     const fail = (reason: string): void => end(() => reject(tcmuError('E_NOT_RUNNING', { path, reason })))
-    socket.setEncoding('utf8').setTimeout(CALL_MS, () => fail(`no answer within ${CALL_MS / 1000} s`))
+    socket.setEncoding('utf8').setTimeout(callMs, () => fail(`no answer within ${callMs / 1000} s`))
     socket.on('error', (e: NodeJS.ErrnoException) => fail(e.code === 'ENOENT' ? 'there is no such socket' : reasonOf(e)))
     socket.on('close', () => fail('it closed the connection'))
-    socket.on('connect', () => socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method })}\n`))
+    socket.on('connect', () => socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`))
     socket.on('data', (more: string) => {
       text += more
       if (text.length > MAX_ANSWER) return fail('the answer is too long')
@@ -150,7 +168,8 @@ export function callSocket(path: string, method: string): Promise<unknown> {
       end(() => {
         try {
           const { result, error } = JSON.parse(text.slice(0, text.indexOf('\n'))) as Partial<Answer>
-          if (error) reject(tcmuError('E_SOCKET', { path, reason: error.message }))
+          if (error?.data) reject(new TcmuError(error.data.code, error.message))
+          else if (error) reject(tcmuError('E_SOCKET', { path, reason: error.message }))
           else resolve(result)
         } catch (e) {
           reject(tcmuError('E_SOCKET', { path, reason: `the answer is not JSON: ${reasonOf(e)}` }))

@@ -1,12 +1,20 @@
 import type { CommandRow, CommandTable, Lun, Result, Task, ViewOf } from '../scsi'
 import { Status } from '../scsi/status'
-import type { RangeGate } from './gate'
+import { claimOf, type RangeGate } from './gate'
 
 const SERVICE_ACTION_BYTE = 1
 const CONTROL_NACA = 2
 
 /** Byte of the CDB that holds CONTROL: the last one of its length, the second one of a variable length CDB (SAM-5 5.2). */
 const controlByte = (task: Task): number => (task.cdb[0] === 0x7f ? 1 : (task.row?.cdb.size ?? task.cdbLength) - 1)
+
+/** What a unit under FORMAT UNIT or SANITIZE, or left over by them, says to commands that are not for then. */
+export function conditionFor(lun: Lun, task: Task, row: CommandRow | undefined): Status | undefined {
+  const { condition } = lun.operations
+  if (!condition || row?.allowed?.[condition.state]) return undefined
+  if (condition.progress >= 0) task.detail = { progress: condition.progress }
+  return condition.status
+}
 
 /** What every command of the generic layer has to pass before its row runs; undefined lets it through. */
 function refuse(lun: Lun, task: Task, row: CommandRow): Status | undefined {
@@ -47,8 +55,8 @@ export function runRow(lun: Lun, table: CommandTable, gate: RangeGate, task: Tas
     const outside = address(lun, task, row, cdb)
     if (outside !== undefined) return outside
   }
-  if (row.access === 'write') {
-    const turn = gate.enter(task, row.exclusive === true)
+  if (row.access === 'write' || row.exclusive) {
+    const turn = gate.enter(task, claimOf(row.exclusive))
     if (turn) return afterTurn(turn, lun, table, task, row)
   }
   return row.run(lun, task, cdb)
@@ -57,5 +65,6 @@ export function runRow(lun: Lun, table: CommandTable, gate: RangeGate, task: Tas
 async function afterTurn(turn: Promise<void>, lun: Lun, table: CommandTable, task: Task, row: CommandRow): Promise<Status> {
   await turn
   if (task.aborted) return Status.ABORTED
-  return row.run(lun, task, table.viewOf(row, task.cdb))
+  // FORMAT UNIT or SANITIZE may have been ahead of it, and go on when their command has ended.
+  return conditionFor(lun, task, row) ?? row.run(lun, task, table.viewOf(row, task.cdb))
 }

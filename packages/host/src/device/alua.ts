@@ -1,9 +1,10 @@
 import type { HandlerLog, LockHolder } from '../handler/types'
 import { reasonOf } from '../errors'
-import { accessState, type AccessState, isAccessState, type PortGroup, type PortGroups, type StateRequest, tpgs, transitionCause } from '../scsi'
-import type { Nexus, Result } from '../scsi/lun'
+import { accessState, type AccessState, isAccessState, type PortGroup, type PortGroups, refusedBy, type StateRequest, tpgs, transitionCause } from '../scsi'
+import type { CommandRow } from '../scsi/command-table'
+import type { Barrier, Nexus, Result } from '../scsi/lun'
 import { Status } from '../scsi/status'
-import type { DeviceLock } from './lock'
+import type { DeviceLock, LockMode } from './lock'
 
 /** Where a front end keeps the target port groups of a device. */
 export interface PortGroupSource {
@@ -26,6 +27,20 @@ export interface AluaParts {
   readonly lock: DeviceLock | undefined
   readonly connectionLost: () => void
   readonly log: HandlerLog
+}
+
+/** Whether a command reaches the medium, and so the handler. */
+const usesMedium = (row: CommandRow): boolean => row.access !== 'none' || row.extent !== undefined
+/** Who moves the lock of a device with these groups. */
+export function lockModeOf(groups: Pick<PortGroups, 'tpgs'> | undefined): LockMode {
+  const kind = groups?.tpgs ?? tpgs.NONE
+  return kind === tpgs.NONE ? 'off' : kind & tpgs.EXPLICIT ? 'explicit' : 'implicit'
+}
+
+/** What keeps commands from the medium: the state of their port, and then the lock. Undefined when nothing ever does. */
+export function barrierOf(source: PortGroupSource, lock: DeviceLock | undefined): Barrier | undefined {
+  if (!lock && !source.stateOf) return undefined
+  return (task, row) => refusedBy(source.stateOf?.(task.nexus), row.op) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
 }
 
 /** States that an initiator may ask for: with a lock, to have it or not. */

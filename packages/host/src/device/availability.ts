@@ -2,7 +2,6 @@ import type { SyncHook } from 'tapable'
 import { isBlocks, type HandlerLog } from '../handler/types'
 import { reasonOf } from '../errors'
 import type { Task } from '../scsi'
-import type { CommandRow } from '../scsi/command-table'
 import type { Backend } from './backend'
 import { type CommandLimits, Deadlines } from './deadlines'
 import type { DeviceEvent } from './hooks'
@@ -24,12 +23,12 @@ export interface AvailabilityParts {
   readonly counters: Counters
   readonly log: HandlerLog
   readonly lockMode: () => LockMode
+  /** Work that goes on after its command has ended. */
+  readonly background: { stop(): Promise<void> }
   readonly limits?: CommandLimits | undefined
   readonly timing?: RecoveryTiming | undefined
 }
 
-/** Whether a command reaches the medium, and so the handler. */
-export const usesMedium = (row: CommandRow): boolean => row.access !== 'none' || row.extent !== undefined
 /** Whether a live command may be inside the handler. Those that are answered in recovery never are. */
 const mayBeInHandler = (task: Task): boolean => task.row?.allowed?.recovering !== true
 
@@ -78,10 +77,15 @@ export class Availability {
     await Promise.all(live.filter(mayBeInHandler).map((task) => live.gone(task)))
   }
 
+  /** Commands with the handler, and what they left to be done. */
+  private async quiet(): Promise<void> {
+    await Promise.all([this.idle(), this.parts.background.stop()])
+  }
+
   private async emptied(ms: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)))
-    const empty = await Promise.race([this.idle().then(() => true), late])
+    const empty = await Promise.race([this.quiet().then(() => true), late])
     clearTimeout(timer)
     return empty
   }
@@ -97,9 +101,10 @@ export class Availability {
   }
 
   /** What the handler says of its backend. */
-  report(kind: 'connection-lost' | 'lock-lost'): void {
+  report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
     this.parts.log.warn(`${this.parts.name}: ${this.parts.subtype} reports ${kind}`)
     if (kind === 'connection-lost') this.loseConnection()
+    else if (kind === 'space-low') this.parts.event.call({ kind })
     else if (this.lock) this.lock.markLost()
     else this.count(kind)
   }
@@ -119,6 +124,7 @@ export class Availability {
   private async reopen(): Promise<void> {
     const { backend, name, log } = this.parts
     this.open = false
+    await this.parts.background.stop()
     await backend.close().catch((e: unknown) => log.warn(`${name}: closing it to open it again: ${reasonOf(e)}`))
     try {
       await backend.reopen()
@@ -139,6 +145,7 @@ export class Availability {
       this.abort(live.filter(() => true))
       if (!(await live.drained(ABORT_GRACE_MS))) log.error(`${name}: ${live.count} commands did not end; closing ${subtype} under them`)
     }
+    await Promise.race([this.parts.background.stop(), new Promise((r) => setTimeout(r, ABORT_GRACE_MS).unref())])
     await this.recovery.stop(ABORT_GRACE_MS)
     await this.lock?.release()
     this.advance('idle')

@@ -1,45 +1,31 @@
-import { type BlocksHandler, type Change, type CommandsHandler, type DeviceProperties, type HandlerLog, isBlocks } from '../handler/types'
+import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
-  Abilities, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, Task,
+  Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { stage } from '../scsi/lun'
+import { CopyJobs } from '../scsi/copy/jobs'
 import { op } from '../scsi/opcodes'
-import { refusedBy, tpgs } from '../scsi/port-groups'
 import { Turns } from '../scsi/medium'
 import { isStatus, Status } from '../scsi/status'
-import { runRow } from './admit'
-import { DevicePortGroups, type PortGroupSource } from './alua'
-import { Availability, usesMedium } from './availability'
+import { conditionFor, runRow } from './admit'
+import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from './alua'
+import { Availability } from './availability'
 import { Attentions } from './attention'
-import type { Backend } from './backend'
 import { Complaints } from './complaints'
 import { faultOf, isThenable } from './fault'
 import { Claim, RangeGate } from './gate'
+import { Operations } from './operations'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import type { State } from './lifecycle'
-import type { LockMode } from './lock'
-import type { RecoveryTiming } from './recovery'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
-import { type DeviceSpec, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
+import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
 import { count, type Counters, counters } from './statistics'
 import { WriteCache } from './write-cache'
 
 
-export interface DeviceParts {
-  readonly spec: DeviceSpec
-  readonly backend: Backend
-  readonly properties: DeviceProperties
-  readonly sizeBytes: number
-  /** Generic rows under a blocks handler, a commands handler's own otherwise. */
-  readonly rows: readonly CommandRow[]
-  readonly log: HandlerLog
-  /** As in DeviceDeps. */
-  readonly serial?: () => string
-  readonly recovery?: RecoveryTiming
-}
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
 export class DeviceRuntime implements LogicalUnit {
@@ -59,6 +45,8 @@ export class DeviceRuntime implements LogicalUnit {
   /** Told of each command before anything else is; undefined: nobody wants to know. */
   trace: ((task: Task) => void) | undefined
   readonly scratch = new Turns(MOST_EMULATED)
+  readonly operations = new Operations((e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'))
+  readonly copies = new CopyJobs()
 
   private capacity: number
   private configText: string
@@ -66,6 +54,7 @@ export class DeviceRuntime implements LogicalUnit {
   private table: CommandTable | undefined
   private readonly extra: CommandRow[] = []
   private portOf: LunExtension['port']
+  private unitsOf: LunExtension['units']
   private readonly live = new Inflight()
   private readonly available: Availability
   private groups: PortGroups | undefined
@@ -79,7 +68,7 @@ export class DeviceRuntime implements LogicalUnit {
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
-    this.abilities = blocks ? abilitiesOf(blocks, p.lacking) : noAbilities
+    this.abilities = blocks ? abilitiesOf(blocks, p) : noAbilities
     this.limits = limitsOf(p, spec.blockSize, spec.maxTransferBlocks)
     this.identity = identityOf(p, parts.serial ?? (() => spec.serial))
     this.configText = spec.config
@@ -100,10 +89,11 @@ export class DeviceRuntime implements LogicalUnit {
     const { command } = this.hooks
     const { backend } = this.parts
     const { handler } = backend
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task))
+    command.tap({ name: 'unit attention', stage: stage.attention }, (task) =>
+      this.attentions.pending || this.operations.condition ? (this.attentions.report(task) ?? conditionFor(this, task, task.row)) : undefined)
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(backend.state, task)
+        const result = handler.handleCmd!(backend.state, task, this)
         return result === Status.NOT_HANDLED ? undefined : result
       })
     }
@@ -147,6 +137,7 @@ export class DeviceRuntime implements LogicalUnit {
       this.table = undefined
     }
     if (part.port) this.portOf = part.port
+    if (part.units) this.unitsOf = part.units
     const answer = part.answer
     if (answer) this.hooks.command.tap({ name: part.name, stage: part.stage ?? stage.reservation }, (task) => answer(task))
   }
@@ -155,11 +146,22 @@ export class DeviceRuntime implements LogicalUnit {
     return this.portOf?.(nexus) ?? {}
   }
 
+  neighbours(nexus: Nexus): Iterable<LogicalUnit> {
+    return this.unitsOf?.(nexus) ?? [this]
+  }
+
   join(nexus: Nexus): void {
     this.attentions.join(nexus)
   }
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
+    const { backend } = this.parts
+    if (backend.open) backend.handler.nexusLost?.(backend.state, nexus)
+  }
+  reset(): void {
+    const { backend } = this.parts
+    if (backend.open) backend.handler.reset?.(backend.state)
+    this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
     this.attentions.attend(nexus, status)
@@ -183,9 +185,13 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   execute(task: Task): void {
+    this.perform(task, this.commands.find(task.cdb) ?? undefined)
+  }
+
+  perform(task: Task, row: CommandRow | undefined): void {
     this.live.add(task)
     if (this.available.deadlines) task.started = this.available.deadlines.now
-    task.row = this.commands.find(task.cdb) ?? undefined
+    task.row = row
     if (this.trace) this.trace(task)
     let result: Result | undefined
     try {
@@ -199,6 +205,7 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   private later(task: Task, result: Promise<Status>): void {
+    task.deferred = true
     if (!isThenable(result)) {
       this.settle(task, this.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
       return
@@ -221,12 +228,13 @@ export class DeviceRuntime implements LogicalUnit {
   /** The one place where what a handler threw becomes a status, and is logged. */
   private explain(task: Task, e: unknown): Status {
     if (task.aborted) return Status.ABORTED
-    const { status, message, kind, stack, lost } = faultOf(e, task.row?.access ?? 'none')
+    return this.fault(e, task.row?.name ?? `operation code ${task.cdb[0]}`, task.row?.access ?? 'none', { lba: task.lba, blocks: task.blocks })
+  }
+
+  private fault(e: unknown, command: string, access: Access, facts: object = {}): Status {
+    const { status, message, kind, stack, lost } = faultOf(e, access)
     if (lost) this.report('connection-lost')
-    const command = task.row?.name ?? `operation code ${task.cdb[0]}`
-    this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, {
-      lba: task.lba, blocks: task.blocks, ...(stack !== undefined && { stack }),
-    })
+    this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, { ...facts, ...(stack !== undefined && { stack }) })
     return status
   }
 
@@ -293,8 +301,17 @@ export class DeviceRuntime implements LogicalUnit {
     this.hooks.event.call({ kind: 'resized', sizeBytes })
   }
 
+  /** Another medium is in, or none (0 bytes): its capacity is news only when there is one (SPC-4 5.14, MMC-6 4.1.6). */
+  mediumChanged(sizeBytes: number): void {
+    this.capacity = Math.floor(sizeBytes / this.blockSize)
+    if (sizeBytes === 0) return
+    this.attention(Status.MEDIUM_CHANGED)
+    this.hooks.event.call({ kind: 'resized', sizeBytes })
+  }
+
   /** What the handler says of its backend. */
-  report(kind: 'connection-lost' | 'lock-lost'): void {
+  report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
+    if (kind === 'space-low') this.attention(Status.SOFT_THRESHOLD)
     this.available.report(kind)
   }
 
@@ -302,13 +319,8 @@ export class DeviceRuntime implements LogicalUnit {
     const { spec, backend, log, recovery } = this.parts
     return new Availability({
       name: spec.name, subtype: spec.subtype, backend, log, live: this.live, event: this.hooks.event, counters: this.counters,
-      lockMode: () => this.lockMode, limits: spec.limits, timing: recovery,
+      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: recovery,
     })
-  }
-
-  private get lockMode(): LockMode {
-    const kind = this.groups?.tpgs ?? tpgs.NONE
-    return kind === tpgs.NONE ? 'off' : kind & tpgs.EXPLICIT ? 'explicit' : 'implicit'
   }
 
   get portGroups(): PortGroups | undefined {
@@ -322,8 +334,7 @@ export class DeviceRuntime implements LogicalUnit {
     groups.watch(() => (this.table = undefined))
     this.groups = groups
     this.table = undefined
-    const closed = source.stateOf && ((task: Task): Status | undefined => refusedBy(groups.stateOf(task.nexus), task.cdb[0]))
-    if (lock || closed) this.barrier = (task, row) => closed?.(task) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
+    this.barrier = barrierOf(source, lock)
   }
 
   /** Take nothing new, wait for what is under way, close the handler. After `deadlineMs` live commands are aborted. */

@@ -33,12 +33,18 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   if (spec.sizeBytes !== 0) checkGeometry(spec, spec.sizeBytes)
   const properties: DeviceProperties = {}
   let sizeBytes = spec.sizeBytes
+  let mayBeEmpty = false
   let runtime: DeviceRuntime | undefined
   const info: Omit<DeviceInfo, 'reopen' | 'declare'> = {
     name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
     blockSize: spec.blockSize, log, io: deps.io,
     resized: (bytes) => {
       if (runtime) runtime.resized(bytes)
+      else sizeBytes = bytes
+    },
+    mediumChanged: (bytes) => {
+      mayBeEmpty = true
+      if (runtime) runtime.mediumChanged(bytes)
       else sizeBytes = bytes
     },
     report: (kind) => {
@@ -54,7 +60,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
     handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * spec.blockSize, reopen: true, declare: () => undefined })
   const backend = new Backend(handler, await handler.open({ ...info, reopen: false, declare }), again)
   try {
-    checkGeometry(spec, sizeBytes)
+    if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes)
     const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
     runtime = new DeviceRuntime({ spec, backend, properties, sizeBytes, rows, log, serial: deps.serial, recovery: deps.recovery })
     return runtime

@@ -1,5 +1,5 @@
 import { SyncBailHook } from 'tapable'
-import type { Answer, BlocksHandler } from '../handler/types'
+import type { Answer, BlocksHandler, DeviceProperties } from '../handler/types'
 import type { Abilities, AbilityName, BlockIo, BlockOps, BlockRange, Result } from '../scsi'
 import { Status } from '../scsi/status'
 import { isThenable } from './fault'
@@ -70,12 +70,13 @@ export function writeThrough(ops: BlockOps): BlockOps {
  * What can be done, read off the handler, less what this device was declared to lack: the same answer for dispatch, VPD
  * pages and mode pages.
  */
-export function abilitiesOf(handler: BlocksHandler, lacking: readonly AbilityName[] = []): Abilities {
-  const has = read(handler)
+export function abilitiesOf(handler: BlocksHandler, properties: DeviceProperties = {}): Abilities {
+  const has = read(handler, properties)
+  const lacking: readonly AbilityName[] = properties.lacking ?? []
   return Object.fromEntries(Object.entries(has).map(([name, a]) => [name, lacking.includes(name as AbilityName) ? 'none' : a])) as unknown as Abilities
 }
 
-function read(handler: BlocksHandler): Abilities {
+function read(handler: BlocksHandler, p: DeviceProperties): Abilities {
   return {
     flush: handler.flush ? 'native' : 'emulate',
     fua: handler.fua === 'native' ? 'native' : 'emulate',
@@ -83,6 +84,10 @@ function read(handler: BlocksHandler): Abilities {
     writeSame: handler.writeSame ? 'native' : 'emulate',
     compareAndWrite: handler.compareAndWrite ? 'native' : 'emulate',
     extents: handler.extents ? 'native' : 'none',
+    format: 'emulate',
+    sanitize: p.sanitize ? 'emulate' : 'none',
+    writeAtomic: p.maxAtomicBlocks ? 'native' : 'none',
+    extendedCopy: 'emulate',
   }
 }
 
@@ -90,5 +95,6 @@ function read(handler: BlocksHandler): Abilities {
 export const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => Status.INVALID_CMD }
 
 export const noAbilities: Abilities = {
-  flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none',
+  flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none', format: 'none',
+  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none',
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { TcmuError } from '../errors'
 import { type Command, type MalformedEntry, Ring, type RingOwner } from '../ring'
 import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '../scsi'
@@ -6,6 +7,7 @@ import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '
 const BATCH = 128
 /** Above this many live commands nothing more is taken; the kernel then queues. */
 const MAX_IN_FLIGHT = 4096
+const QUIET_POLL_MS = 2
 
 /** A mapped ring and its doorbells: a UIO device, or something that behaves like one. */
 export interface RingPort {
@@ -51,6 +53,8 @@ export class Pump implements RingOwner {
   private taking = true
   private closed = false
   private idlers: (() => void)[] = []
+  /** Given up, and perhaps still being read into or written from. */
+  private orphans: Command[] = []
   private readonly runLater = (): void => {
     this.runDue = false
     this.run()
@@ -171,27 +175,41 @@ export class Pump implements RingOwner {
     return result
   }
 
-  /** Take commands again after `stop`. */
+  /** Take commands again after `stop` or `abandon`. */
   start(): void {
     this.taking = true
     this.later()
   }
 
-  /** After the kernel reset the ring: tell what was live to stop, and start at the beginning. */
-  reset(): void {
-    const orphans = new Set<unknown>(this.ring.reset())
-    if (orphans.size > 0) void this.unit.abort((task) => orphans.has(task))
-    this.start()
+  /**
+   * Give up what is live, because the kernel is about to forget it: it is told to stop, and its data is dead. Resolves
+   * when no I/O of the host touches that memory any more; before that the kernel must not hand it out again. `start`
+   * begins anew, at the start of the ring.
+   */
+  async abandon(): Promise<void> {
+    this.taking = false
+    this.orphan()
+    await this.quiet()
   }
 
-  /** Let go of the memory, at once: what still comes back is swallowed. Close the port after this. */
+  private orphan(): void {
+    this.orphans.push(...this.ring.reset())
+    const those = new Set<unknown>(this.orphans)
+    if (those.size > 0) void this.unit.abort((task) => those.has(task))
+  }
+
+  /** Resolves when no I/O of the host touches the data of commands that were given up. */
+  async quiet(): Promise<void> {
+    while ((this.orphans = this.orphans.filter((c) => c.orphan && c.segments.pins > 0)).length > 0) await sleep(QUIET_POLL_MS)
+  }
+
+  /** Give up what is live, at once: what still comes back is swallowed. After `quiet` the port can be closed. */
   close(): void {
     if (this.closed) return
     this.taking = false
     this.publish()
     this.closed = true
-    const orphans = new Set<unknown>(this.ring.reset())
-    if (orphans.size > 0) void this.unit.abort((task) => orphans.has(task))
+    this.orphan()
     this.unit.leave(this.nexus)
   }
 }

@@ -1,5 +1,6 @@
 import type { DeviceProperties, Handler, HandlerIo, HandlerLog } from '../handler/types'
 import type { CommandRow, Identity, Limits } from '../scsi'
+import type { Backend } from './backend'
 import type { CommandLimits } from './deadlines'
 import type { RecoveryTiming } from './recovery'
 
@@ -34,6 +35,20 @@ export interface DeviceDeps {
   readonly recovery?: RecoveryTiming
 }
 
+/** What a running device is made of. */
+export interface DeviceParts {
+  readonly spec: DeviceSpec
+  readonly backend: Backend
+  readonly properties: DeviceProperties
+  readonly sizeBytes: number
+  /** Generic rows under a blocks handler, a commands handler's own otherwise. */
+  readonly rows: readonly CommandRow[]
+  readonly log: HandlerLog
+  /** As in DeviceDeps. */
+  readonly serial?: () => string
+  readonly recovery?: RecoveryTiming
+}
+
 const MiB = 2 ** 20
 /** Longest single READ or WRITE, and what a front end must be ready to hold for one command. */
 export const MAX_TRANSFER_BYTES = 8 * MiB
@@ -50,8 +65,9 @@ const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 /** Block limits from what the handler declared, the rest by default. */
 export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity): Limits {
   const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
+  const maxTransfer = Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize, most)
   return {
-    maxTransfer: Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize, most),
+    maxTransfer,
     optimalTransfer: Math.min(p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize, most),
     optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
     maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,
@@ -60,6 +76,7 @@ export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity
     unmapAlignment: 0,
     maxWriteSame: MAX_WRITE_SAME_BYTES / blockSize,
     maxCompareAndWrite: MAX_COMPARE_AND_WRITE_BLOCKS,
+    maxAtomic: Math.min(p.maxAtomicBlocks ?? 0, maxTransfer),
   }
 }
 

@@ -35,10 +35,12 @@ const common = {
     when: 'The administrator changes size, configuration or write cache while commands run. NOT_HANDLED refuses.', absent: 'the change is refused',
   },
   handleCmd: {
-    kind: 'function', later: true, form: 'handleCmd(state, task)',
+    kind: 'function', later: true, form: 'handleCmd(state, task, lun)',
     when: 'For each command, before anything else looks at it. NOT_HANDLED, returned at once and not by a promise, passes the command on.',
     absent: 'the host answers every command',
   },
+  nexusLost: { kind: 'function', form: 'nexusLost(state, nexus)', when: 'An initiator has gone. Never asked by a kernel that does not tell.', absent: 'nothing is kept for initiators' },
+  reset: { kind: 'function', form: 'reset(state)', when: 'LOGICAL UNIT RESET, after commands were aborted.', absent: 'nothing is set by initiators' },
 } as const satisfies Members
 
 export const blocksMembers: Record<keyof BlocksHandler, Member> = {
@@ -77,7 +79,7 @@ export const blocksMembers: Record<keyof BlocksHandler, Member> = {
 export const commandsMembers: Record<keyof CommandsHandler, Member> = {
   ...common,
   handleCmd: {
-    kind: 'function', required: true, later: true, form: 'handleCmd(state, task)',
+    kind: 'function', required: true, later: true, form: 'handleCmd(state, task, lun)',
     when: 'For each command. NOT_HANDLED, returned at once, becomes INVALID COMMAND OPERATION CODE.',
   },
   commands: {

@@ -1,5 +1,5 @@
 import type { Segments } from '../wire'
-import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Result, Status, Task } from '../scsi'
+import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Lun, Nexus, Result, Status, Task } from '../scsi'
 
 type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
@@ -35,8 +35,18 @@ export interface IoFile {
   truncate(size: number): Promise<void>
   /** Read the size anew. */
   refresh(): Promise<number>
+  /** Settles when every operation begun before has ended, however it ended; later ones are not waited for. */
+  drained(): Promise<void>
   /** Waits for what is under way. */
   close(): Promise<void>
+}
+
+/** A locking scheme that other programs use as well: open file description locks on single bytes. */
+export interface ByteLocks {
+  /** Share-locked for as long as the file is open. */
+  readonly hold: readonly number[]
+  /** The file is refused when somebody else holds a lock on one of these, once ours are taken. */
+  readonly refuse: readonly number[]
 }
 
 export interface OpenFile {
@@ -45,8 +55,8 @@ export interface OpenFile {
   readonly create?: boolean
   /** Size of a file made by `create`, sparse. */
   readonly size?: number
-  /** Refuse a second opener: an exclusive advisory lock (open file description lock). Default true. */
-  readonly lock?: boolean
+  /** Refuse a second opener: an exclusive advisory lock (open file description lock), or locks on single bytes. Default true. */
+  readonly lock?: boolean | ByteLocks
 }
 
 export interface HandlerIo {
@@ -77,6 +87,16 @@ export interface DeviceProperties {
   unmappedReadsZero?: boolean
   maxTransferBlocks?: number
   optimalTransferBlocks?: number
+  /**
+   * Writing a block in place destroys what was there, as far as this handler can tell: initiators may SANITIZE. Default
+   * false.
+   */
+  sanitize?: boolean
+  /**
+   * Longest `write` that happens whole or not at all, whatever loses its power, and that no `read` sees half of: initiators
+   * may WRITE ATOMIC up to it. Default 0, none.
+   */
+  maxAtomicBlocks?: number
   /** Abilities that the handler has and this device has not, e.g. `['unmap']`; initiators are not told of them. */
   lacking?: readonly AbilityName[]
   unmapGranularityBlocks?: number
@@ -106,15 +126,24 @@ export interface DeviceInfo<O = unknown> {
   /** The backend has another size: initiators are told. */
   resized(sizeBytes: number): void
   /**
-   * `connection-lost`: the host closes the device and opens it again until that works, and answers BUSY meanwhile. `lock-lost`:
-   * another host has the lock; say so before the command that found out settles.
+   * Of a handler of commands whose medium can be changed: another one of this size is in, or none is (0). Initiators hear of
+   * one that came (NOT READY TO READY CHANGE); while `open` runs, it is the size.
    */
-  report(event: 'connection-lost' | 'lock-lost'): void
+  mediumChanged(sizeBytes: number): void
+  /**
+   * `connection-lost`: the host closes the device and opens it again until that works, and answers BUSY meanwhile. `lock-lost`:
+   * another host has the lock; say so before the command that found out settles. `space-low`: initiators hear that a thin device
+   * nears its end (38/07).
+   */
+  report(event: 'connection-lost' | 'lock-lost' | 'space-low'): void
 }
 
 export type Change =
   | { readonly kind: 'size'; readonly sizeBytes: number }
-  | { readonly kind: 'config'; readonly config: string }
+  | { readonly kind: 'config'; readonly config: string; readonly force?: boolean }
+  /** The operator wants the medium out, or the one that was taken out back in. With `force` also when an initiator prevents it. */
+  | { readonly kind: 'eject'; readonly force: boolean }
+  | { readonly kind: 'load' }
   | { readonly kind: 'writeCache'; readonly on: boolean }
 
 /** What a backend says of the exclusive lock of a device. */
@@ -137,9 +166,14 @@ interface Common<S, O> {
   reconfigure?(state: S, change: Change): Answer
   /**
    * See every command first. Return a status, or `Status.NOT_HANDLED` (now, not by promise) to pass it on: to the
-   * generic SCSI layer on a blocks handler, to INVALID COMMAND OPERATION CODE on a commands handler.
+   * generic SCSI layer on a blocks handler, to INVALID COMMAND OPERATION CODE on a commands handler. `lun` is the device as
+   * rows of `@tcmu/host/scsi` know it.
    */
-  handleCmd?(state: S, task: Task): Result
+  handleCmd?(state: S, task: Task, lun: Lun): Result
+  /** An initiator has gone: what it held (PREVENT ALLOW MEDIUM REMOVAL) is let go of. */
+  nexusLost?(state: S, nexus: Nexus): void
+  /** LOGICAL UNIT RESET: what initiators set is as it was at first. */
+  reset?(state: S): void
 }
 
 /** A handler that moves blocks; the host speaks SCSI for it. Optional callbacks may answer `Status.NOT_HANDLED`. */
@@ -169,7 +203,7 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
 
 /** A handler that owns the whole command set of its device. */
 export interface CommandsHandler<S = any, O = any> extends Common<S, O> { // eslint-disable-line @typescript-eslint/no-explicit-any
-  handleCmd(state: S, task: Task): Result
+  handleCmd(state: S, task: Task, lun: Lun): Result
   /** Rows for REPORT SUPPORTED OPERATION CODES and for transfer lengths; see `commandTable`. */
   readonly commands?: readonly CommandRow[]
   /** SPC-4 peripheral device type. Default 0. */

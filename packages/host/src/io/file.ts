@@ -3,10 +3,10 @@ import type { IoFile } from '../handler/types'
 import { IO_SYNC, IoOp } from '../platform/native'
 import type { Extent, Result } from '../scsi'
 import { Status } from '../scsi/status'
-import { type Segments, SegmentsRevokedError } from '../wire'
+import type { Segments } from '../wire'
 import { ioError } from './io-error'
 import { extents } from './extents'
-import type { Submissions } from './submissions'
+import type { Group, Submissions } from './submissions'
 
 const { EBADF, EOPNOTSUPP, ENOSYS, ENODEV } = constants.errno
 const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENOSYS, -ENODEV])
@@ -36,6 +36,8 @@ export class EngineFile implements IoFile {
   private readonly lacking = new Set<number>()
   private syncing: Promise<Status> | undefined = undefined
   private nextSync: Promise<Status> | undefined = undefined
+  private group: Group = { live: 0, idle: undefined }
+  private draining: Promise<void> = Promise.resolve()
 
   /** Set by the engine: called when the file is closed. */
   onClosed: () => void = () => undefined
@@ -59,10 +61,18 @@ export class EngineFile implements IoFile {
   }
 
   private transfer(op: number, data: Segments, offset: number, flags: number): Result {
-    if (data.revoked) throw new SegmentsRevokedError()
+    data.check()
     if (this.closing) return this.gone(op)
     if (data.length === 0) return Status.OK
-    return this.submissions.transfer(op, this.slot, this.path, data, offset, flags)
+    return this.submissions.transfer(op, this.slot, this.path, data, offset, flags, this.group)
+  }
+
+  drained(): Promise<void> {
+    const { group, draining } = this
+    if (group.live === 0) return draining
+    this.group = { live: 0, idle: undefined }
+    const ended = new Promise<void>((resolve) => (group.idle = resolve))
+    return (this.draining = Promise.all([draining, ended]).then(() => undefined))
   }
 
   private gone(op: number): Promise<never> {

@@ -2,7 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
 import { dirname, isAbsolute } from 'node:path'
 import { tcmuError } from '../errors'
-import type { OpenFile } from '../handler/types'
+import type { ByteLocks, OpenFile } from '../handler/types'
 import type { NativeCore } from '../platform/native'
 
 const NEW_FILE_MODE = 0o600
@@ -70,9 +70,9 @@ async function openHandle(path: string, flags: number): Promise<FileHandle> {
 const naming = (path: string, what: string, cause: unknown): Error =>
   Object.assign(new Error(`${(cause as Error).message}: '${path}' cannot be ${what}`, { cause }), { code: codeOf(cause), path })
 
-function takeLock(core: NativeCore, path: string, handle: FileHandle, exclusive: boolean): void {
+function takeLock(core: NativeCore, path: string, handle: FileHandle, lock: true | ByteLocks, exclusive: boolean): void {
   try {
-    if (core.lockFile(handle.fd, exclusive)) return
+    if (lock === true ? core.lockFile(handle.fd, exclusive) : core.lockBytes(handle.fd, lock.hold, lock.refuse) === -1) return
   } catch (error) {
     throw naming(path, 'locked', error)
   }
@@ -99,7 +99,8 @@ export async function openDescriptor(core: NativeCore, path: string, options: Op
   const handle = await openHandle(path, flagsFor(found, options))
   try {
     checkKind(path, await handle.stat())
-    if (options.lock ?? true) takeLock(core, path, handle, options.readOnly !== true)
+    const lock = options.lock ?? true
+    if (lock) takeLock(core, path, handle, lock, options.readOnly !== true)
     if (!found) await finishNew(path, handle, options.size ?? 0)
     return { handle, stat: await handle.stat() }
   } catch (error) {

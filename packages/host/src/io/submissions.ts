@@ -1,11 +1,17 @@
 import { markAsUntransferable } from 'node:worker_threads'
 import { IO_PENDING, type IoTable, type NativeCore, type NativeIoEngine } from '../platform/native'
-import type { DataArea, Segments } from '../wire'
+import { type DataArea, Segments } from '../wire'
 import { ioError } from './io-error'
 import { ioTable, withIovs } from './table'
 
 const ROWS = 256
 const IOVS = 4096
+
+/** Operations of one file that began in the same stretch of time; `idle` is called when the last of them has ended. */
+export interface Group {
+  live: number
+  idle: (() => void) | undefined
+}
 
 /** Who waits for an operation, and what it keeps until then. */
 interface Ticket {
@@ -13,6 +19,7 @@ interface Ticket {
   readonly path: string
   /** The memory whose `pins` count this operation. */
   readonly memory: Segments | undefined
+  readonly group: Group | undefined
   /** Resolve to a negative errno rather than reject. */
   readonly raw: boolean
   resolve(result: number): void
@@ -55,11 +62,12 @@ export class Submissions {
   }
 
   /** Move all of `data`; pins it until the operation is done. Resolves to 0, rejects with an errno error. */
-  transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number): Promise<0> {
+  transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number, group: Group): Promise<0> {
     return new Promise((resolve, reject) => {
       if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
-      const area = data.area.owner === this ? data.area.slot : this.register(data.area)
-      const row = this.row(op, file, offset, { op, path, memory: data.pinned, raw: false, resolve: resolve as (n: number) => void, reject })
+      const memory = Segments.areaOf(data)
+      const area = memory.owner === this ? memory.slot : this.register(memory)
+      const row = this.row(op, file, offset, { op, path, memory: data.pinned, group, raw: false, resolve: resolve as (n: number) => void, reject })
       const { iovOffset, iovLength } = this.table
       for (let i = 0; i < data.count; i++) {
         iovOffset[this.iovs + i] = data.offsets[i]!
@@ -71,13 +79,14 @@ export class Submissions {
       this.table.iovCount[row] = data.count
       this.iovs += data.count
       data.pinned.pins++
+      group.live++
     })
   }
 
   /** An operation without memory. Resolves to its result; with `raw` to a negative errno when it fails. */
   command(op: number, file: number, path: string, offset = 0, length = 0, raw = false): Promise<number> {
     return new Promise((resolve, reject) => {
-      const row = this.row(op, file, offset, { op, path, memory: undefined, raw, resolve, reject })
+      const row = this.row(op, file, offset, { op, path, memory: undefined, group: undefined, raw, resolve, reject })
       this.table.length[row] = length
     })
   }
@@ -150,6 +159,7 @@ export class Submissions {
     this.tickets[token] = undefined
     this.freeTokens.push(token)
     if (ticket.memory) ticket.memory.pins--
+    if (ticket.group && --ticket.group.live === 0) ticket.group.idle?.()
     if (result >= 0 || ticket.raw) ticket.resolve(result)
     else ticket.reject(ioError(-result, ticket.op, ticket.path))
     if (--this.live === 0) this.idle?.()

@@ -43,6 +43,8 @@ const DRAIN_PAUSE_MS = 5
 /** A ring that breaks again and again is left alone. */
 const MOST_RESETS = 3
 const RESET_WINDOW_MS = 60_000
+/** How long a backend may take to let go before that is an error. */
+const PATIENCE_MS = 5000
 
 /** A device of the kernel that this host serves: from the mapping of its ring to its handler. */
 export class KernelDevice {
@@ -103,7 +105,7 @@ export class KernelDevice {
   private async agree(asked: Attributes, existing: boolean): Promise<void> {
     const { folder, runtime } = this
     const sizeBytes = runtime.blocks * runtime.blockSize
-    if (sizeBytes !== asked.sizeBytes) await folder.pushSize(sizeBytes)
+    if (sizeBytes !== 0 && sizeBytes !== asked.sizeBytes) await folder.pushSize(sizeBytes)
     await folder.setAttribute('tmr_notification', 1)
     if (asked.writeCache === undefined || asked.writeCache === runtime.writeCache) return
     // A device that served before was set so by somebody; on a new one 0 is only what the kernel starts with, and it can
@@ -164,8 +166,9 @@ export class KernelDevice {
     try {
       if (!(await this.folder.block(true))) return
       try {
+        await this.giveUp()
         await this.folder.resetRing(this.parts.resetRing ?? 'retry')
-        this.pump?.reset()
+        this.pump!.start()
         log.warn(`${this.at.device}: the ring was reset`)
       } finally {
         await this.folder.block(false)
@@ -173,6 +176,14 @@ export class KernelDevice {
     } catch (e) {
       log.error(`${this.at.device}: the ring could not be reset: ${reasonOf(e)}`)
     }
+  }
+
+  /** The kernel hands out the memory of what it forgets: nothing of ours may be under way in it. */
+  private async giveUp(): Promise<void> {
+    const given = this.pump!.abandon()
+    if (await within(given, PATIENCE_MS)) return
+    this.parts.log.error(`${this.at.device} stays blocked until its backend answers: its I/O is under way in the ring's memory`)
+    await given
   }
 
   /** Do what the administrator wrote; 0 or a negative errno. Values as they are already are fine. */
@@ -240,14 +251,23 @@ export class KernelDevice {
     const { pump, port, runtime, parts } = this
     const idle = await pump!.stop(deadlineMs)
     if (!idle) parts.log.warn(`${this.at.device}: ${pump!.ring.inFlight} commands were not done in ${deadlineMs} ms`)
-    try {
-      await runtime.close(0)
-    } finally {
-      pump!.close()
+    const closed = runtime.close(0).catch((e: unknown) => parts.log.error(`${this.at.device} did not close cleanly: ${reasonOf(e)}`))
+    if (!(await within(closed, PATIENCE_MS))) parts.log.error(`${this.at.device}: its backend does not close; the device is let go all the same`)
+    pump!.close()
+    port!.silence()
+    const unmap = pump!.quiet().then(() => {
       parts.release?.(pump!.ring.area)
       port!.close()
-    }
+    })
+    // A disk that never answers keeps its memory, and nobody waits for it.
+    if (!(await within(unmap, PATIENCE_MS))) parts.log.error(`${this.at.device}: I/O is under way in its memory, which stays mapped until that ends`)
   }
+}
+
+/** Whether `work` is done in time. */
+const within = (work: Promise<unknown>, ms: number): Promise<boolean> => {
+  const timer = new AbortController()
+  return Promise.race([work.then(() => true), sleep(ms, false, timer)]).finally(() => timer.abort())
 }
 
 async function openNode(parts: DeviceParts, minor: number, size: number): Promise<UioMap> {

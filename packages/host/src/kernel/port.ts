@@ -36,6 +36,11 @@ export class UioPort implements RingPort {
     this.lost(error)
   }
 
+  /** The device may go away from now on, and nobody is told. */
+  silence(): void {
+    this.gone = true
+  }
+
   close(): void {
     this.gone = true
     this.map.close()

@@ -27,17 +27,25 @@ export class Command extends Task {
   readonly nexus: Nexus
   id = 0
   /** Data-In of a bidirectional command; `data` is its Data-Out. */
-  readonly bidi = new Segments()
+  readonly bidi: Segments
   /** The memory of `data`, when there is any. */
-  readonly segments = new Segments()
+  readonly segments: Segments
   /** The ring was reset under this command: its result goes nowhere. */
   orphan = false
   /** The next free command of the pool. */
   nextFree: Command | undefined = undefined
 
-  constructor(private readonly owner: RingOwner) {
-    super()
+  constructor(private readonly owner: RingOwner, former?: Command) {
+    super(former)
     this.nexus = owner.nexus
+    // Handlers never see it: it can pass from one to the next.
+    this.bidi = former?.bidi ?? new Segments()
+    this.segments = former ? Segments.successor(former.segments) : new Segments()
+  }
+
+  /** The object for the next command: this one, or another where somebody may still have this one. */
+  renewed(): Command {
+    return this.deferred ? new Command(this.owner, this) : this
   }
 
   override finish(): void {
@@ -46,8 +54,8 @@ export class Command extends Task {
 }
 
 /**
- * Free commands, reused oldest first: a callback that holds on to a completed command meets revoked data for as long as
- * possible, instead of another command's.
+ * Free commands, reused oldest first. A callback that answered by promise and holds on to its command meets revoked data
+ * for ever. One that answered at once gets that as long as possible: replacing those too would cost what a command costs.
  */
 export class CommandPool {
   private first: Command | undefined = undefined
@@ -65,7 +73,9 @@ export class CommandPool {
     return command
   }
 
-  put(command: Command): void {
+  /** Take a command back whose data is revoked. */
+  put(done: Command): void {
+    const command = done.renewed()
     if (this.last === undefined) this.first = command
     else this.last.nextFree = command
     this.last = command

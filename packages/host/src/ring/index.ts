@@ -1,3 +1,4 @@
 export * from './abi'
 export * from './command'
 export * from './ring'
+export * from './producer'

@@ -1,7 +1,7 @@
 import { type TcmuError, tcmuError } from '../errors'
 import { sam } from '../scsi/status'
 import { fixedSense, sense, senseKey } from '../scsi/sense'
-import { DataArea, noData, u16le } from '../wire'
+import { DataArea, deadData, u16le } from '../wire'
 import { CmdResponse, ENTRY_ALIGN, EntryHeader, Mailbox, Op, OP_MASK, SENSE_SIZE, TMR_ID_SIZE, TmrEntry, UserFlag } from './abi'
 import { type Command, CommandPool, type RingOwner } from './command'
 import { EntryReader } from './entry'
@@ -239,7 +239,7 @@ export class Ring {
   private release(command: Command): void {
     command.segments.revoke()
     command.bidi.revoke()
-    command.data = noData
+    command.data = deadData
     this.pool.put(command)
   }
 

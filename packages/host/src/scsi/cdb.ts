@@ -103,3 +103,32 @@ export const ReadDefectData10 = layout('read_defect_data_10', {
 export const ReadDefectData12 = layout('read_defect_data_12', {
   ...op, ...defects, index: u32be, allocation: u32be, reserved: skip(1), ...control,
 }, { size: 12 })
+
+export const FormatUnit = layout('format_unit', {
+  ...op, format: bits(u8, { fmtpInfo: [7, 6], longList: 5, fmtData: 4, cmpList: 3, defectListFormat: [2, 0] }), vendor: skip(1),
+  obsolete: skip(2), ...control,
+}, { size: 6 })
+export const Sanitize = layout('sanitize', {
+  ...op, action: bits(u8, { immed: 7, znr: 6, ause: 5, serviceAction: [4, 0] }), reserved: skip(5), listLength: u16be, ...control,
+}, { size: 10 })
+export const WriteAtomic16 = layout('write_atomic_16', {
+  ...op, ...access, lba: u64be, boundary: u16be, blocks: u16be, ...group, ...control,
+}, { size: 16 })
+/** EXTENDED COPY. */
+export const CopyOut = layout('third_party_copy_out', {
+  ...op, ...action, reserved: skip(8), listLength: u32be, reserved2: skip(1), ...control,
+}, { size: 16 })
+export const CopyAbort = layout('copy_operation_abort', {
+  ...op, ...action, listIdentifier: u32be, reserved: skip(9), ...control,
+}, { size: 16 })
+/** RECEIVE COPY of one-byte list identifiers. */
+export const CopyIn1 = layout('receive_copy_lid1', {
+  ...op, ...action, listIdentifier: u8, reserved: skip(7), allocation: u32be, reserved2: skip(1), ...control,
+}, { size: 16 })
+/** RECEIVE COPY of four-byte list identifiers. */
+export const CopyIn4 = layout('receive_copy_lid4', {
+  ...op, ...action, listIdentifier: u32be, reserved: skip(4), allocation: u32be, reserved2: skip(1), ...control,
+}, { size: 16 })
+export const CopyParameters = layout('receive_copy_operating_parameters', {
+  ...op, ...action, reserved: skip(8), allocation: u32be, reserved2: skip(1), ...control,
+}, { size: 16 })

@@ -9,7 +9,12 @@ export type Access = 'none' | 'read' | 'write'
 export interface Allowed {
   /** Does not report a pending unit attention (SPC-4 table 30: INQUIRY, REPORT LUNS, REQUEST SENSE). */
   readonly attention?: boolean
+  /** While FORMAT UNIT or SANITIZE run. */
   readonly formatting?: boolean
+  /** After a FORMAT UNIT that failed. */
+  readonly unformatted?: boolean
+  /** After a SANITIZE that failed. */
+  readonly unsanitized?: boolean
   readonly recovering?: boolean
   /** After START STOP UNIT with START=0. */
   readonly stopped?: boolean
@@ -31,8 +36,11 @@ export interface CommandRow<M extends Members = any> { // eslint-disable-line @t
   readonly transfer?: (cdb: ViewOf<M>, lun: Lun) => number
   /** First block and number of blocks addressed; the range is checked before `run`. */
   readonly extent?: { readonly lba: (cdb: ViewOf<M>) => number; readonly blocks: (cdb: ViewOf<M>) => number }
-  /** No other command touches the extent (without `extent`: the medium) while this one runs. */
-  readonly exclusive?: boolean
+  /**
+   * No other command changes the extent (without `extent`: the medium) while this one runs. `'unchanged'`: others that only
+   * want the same may share it.
+   */
+  readonly exclusive?: boolean | 'unchanged'
   readonly allowed?: Allowed
   /** Left out of the table when the LUN has `none` of it. */
   readonly needs?: AbilityName

@@ -1,6 +1,8 @@
 import type { Segments } from '../wire'
 import type { CommandRow, CommandTable } from './command-table'
 import type { PortGroups } from './port-groups'
+import type { CopyJobs } from './copy/jobs'
+import type { UnitOperations } from './operation'
 import type { Status } from './status'
 import type { Task } from './task'
 import type { Designator } from './vpd/identification'
@@ -49,6 +51,10 @@ export interface Abilities {
   readonly writeSame: Ability
   readonly compareAndWrite: Ability
   readonly extents: Ability
+  readonly format: Ability
+  readonly sanitize: Ability
+  readonly writeAtomic: Ability
+  readonly extendedCopy: Ability
 }
 export type AbilityName = keyof Abilities
 
@@ -74,6 +80,8 @@ export interface Limits {
   readonly unmapAlignment: number
   readonly maxWriteSame: number
   readonly maxCompareAndWrite: number
+  /** WRITE ATOMIC; 0 when there is none. */
+  readonly maxAtomic: number
 }
 
 /** Who a LUN says it is (SPC-4 6.6, 7.8). */
@@ -127,6 +135,10 @@ export interface Lun {
   readonly modes: ModeState
   readonly ops: BlockOps
   readonly commands: CommandTable
+  /** FORMAT UNIT and SANITIZE. */
+  readonly operations: UnitOperations
+  /** EXTENDED COPY of this unit's copy manager. */
+  readonly copies: CopyJobs
   /** START STOP UNIT with START=0 happened. */
   stopped: boolean
   /** Change WCE; resolves to NOT_HANDLED when the handler cannot. */
@@ -139,6 +151,8 @@ export interface Lun {
   readonly portGroups?: PortGroups | undefined
   /** What keeps a command from the medium because of locks or port states, asked before it runs; absent: nothing ever does. */
   readonly barrier?: Barrier | undefined
+  /** The units that a nexus may reach through the front end, for a copy manager; this one alone without a front end that knows. */
+  neighbours(nexus: Nexus): Iterable<LogicalUnit>
   /** Absent when no front end has anything to say of its ports. */
   readonly port?: (nexus: Nexus) => PortIdentity
   /** Bounds the memory of commands that the host makes out of reads and writes. */
@@ -158,6 +172,8 @@ export interface LunExtension {
   /** The port behind a nexus, for INQUIRY data. */
   readonly port?: (nexus: Nexus) => PortIdentity
   readonly portGroups?: PortGroups
+  /** The units that a nexus has access to, this one among them: what EXTENDED COPY copies between. */
+  readonly units?: (nexus: Nexus) => Iterable<LogicalUnit>
 }
 
 /** How a front end uses a logical unit. */
@@ -169,12 +185,16 @@ export interface LogicalUnit extends Lun {
   transferOf(task: Task): number
   /** The one door in. `task.finish()` is called once, possibly before this returns. */
   execute(task: Task): void
+  /** As `execute`, by a row that need not be in the table: a copy manager's own commands. */
+  perform(task: Task, row: CommandRow): void
   /** Before the first command only. */
   extend(part: LunExtension): void
   join(nexus: Nexus): void
   leave(nexus: Nexus): void
   /** Queue a unit attention for one nexus. */
   attend(nexus: Nexus, status: Status): void
+  /** LOGICAL UNIT RESET, once what was under way is aborted. */
+  reset(): void
   /** Abort the live tasks that `which` picks; resolves when each of them has been finished. */
   abort(which: (task: Task) => boolean): Promise<number>
 }

@@ -3,13 +3,19 @@ import type { BlockIo, Lun, Result } from './lun'
 import { Status } from './status'
 import { Direction, type Task } from './task'
 
+/** What works on the medium and can be told to stop: a command, or an operation that outlives its command. */
+export interface Activity {
+  readonly aborted: boolean
+  readonly signal: AbortSignal
+}
+
 /** Largest private buffer of a command that the host makes out of reads and writes. */
 export const CHUNK_BYTES = 2 ** 20
 
-/** A stretch of the medium and memory for it, on behalf of a task. */
+/** A stretch of the medium and memory for it, on behalf of a task or operation. */
 export class PartIo implements BlockIo {
   constructor(
-    private readonly task: Task, readonly data: Segments, readonly offset: number, readonly length = data.length, readonly fua = false,
+    private readonly task: Activity, readonly data: Segments, readonly offset: number, readonly length = data.length, readonly fua = false,
   ) {}
   get signal(): AbortSignal {
     return this.task.signal
@@ -17,7 +23,7 @@ export class PartIo implements BlockIo {
 }
 
 /** Everything acknowledged is on the medium when this settles; a handler without `flush` writes through. */
-export function flush(lun: Lun, task: Task): Result {
+export function flush(lun: Lun, task: Activity): Result {
   const flushed = lun.ops.flush?.(task.signal) ?? Status.OK
   if (typeof flushed === 'number') return flushed === Status.NOT_HANDLED ? Status.OK : flushed
   return flushed.then((s) => (s === Status.NOT_HANDLED ? Status.OK : s))
@@ -81,7 +87,7 @@ export class ChunkBuffer {
 }
 
 /** Run `work` with a buffer for `length` bytes, when it is this command's turn to have one. */
-export async function withChunks(lun: Lun, task: Task, length: number, work: (buffer: ChunkBuffer) => Result): Promise<Status> {
+export async function withChunks(lun: Lun, task: Activity, length: number, work: (buffer: ChunkBuffer) => Result): Promise<Status> {
   await lun.scratch?.take()
   try {
     return task.aborted ? Status.ABORTED : await work(new ChunkBuffer(lun, length))
@@ -95,7 +101,7 @@ export async function withChunks(lun: Lun, task: Task, length: number, work: (bu
  * between stretches when the task was aborted.
  */
 export async function eachChunk(
-  lun: Lun, task: Task, length: number, step: (at: number, size: number) => Result,
+  lun: Lun, task: Activity, length: number, step: (at: number, size: number) => Result,
 ): Promise<Status> {
   const most = chunkBytes(lun)
   for (let at = 0; at < length; at += most) {

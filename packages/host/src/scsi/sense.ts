@@ -29,6 +29,7 @@ export interface SenseCode {
 /** Additional sense codes this project sends; numbers from the T10 list "SCSI ASC/ASCQ assignments". */
 const senseRows = {
   NO_ADDITIONAL_SENSE_INFORMATION: [0x0000, 'no additional sense information'],
+  OPERATION_IN_PROGRESS: [0x0016, 'operation in progress'],
   LOGICAL_UNIT_NOT_READY_CAUSE_NOT_REPORTABLE: [0x0400, 'logical unit not ready, cause not reportable'],
   LOGICAL_UNIT_IS_IN_PROCESS_OF_BECOMING_READY: [0x0401, 'logical unit is in process of becoming ready'],
   LOGICAL_UNIT_NOT_READY_INITIALIZING_COMMAND_REQUIRED: [0x0402, 'logical unit not ready, initializing command required'],
@@ -37,10 +38,12 @@ const senseRows = {
   TARGET_PORT_IN_STANDBY_STATE: [0x040b, 'logical unit not accessible, target port in standby state'],
   TARGET_PORT_IN_UNAVAILABLE_STATE: [0x040c, 'logical unit not accessible, target port in unavailable state'],
   LOGICAL_UNIT_OFFLINE: [0x0412, 'logical unit not ready, offline'],
+  SANITIZE_IN_PROGRESS: [0x041b, 'logical unit not ready, sanitize in progress'],
   LOGICAL_UNIT_COMMUNICATION_FAILURE: [0x0800, 'logical unit communication failure'],
   WRITE_ERROR: [0x0c00, 'write error'],
   UNEXPECTED_UNSOLICITED_DATA: [0x0c0c, 'write error, unexpected unsolicited data'],
   NOT_ENOUGH_UNSOLICITED_DATA: [0x0c0d, 'write error, not enough unsolicited data'],
+  THIRD_PARTY_DEVICE_FAILURE: [0x0d01, 'third party device failure'],
   COPY_TARGET_DEVICE_NOT_REACHABLE: [0x0d02, 'copy target device not reachable'],
   INCORRECT_COPY_TARGET_DEVICE_TYPE: [0x0d03, 'incorrect copy target device type'],
   UNRECOVERED_READ_ERROR: [0x1100, 'unrecovered read error'],
@@ -57,6 +60,7 @@ const senseRows = {
   UNSUPPORTED_TARGET_DESCRIPTOR_TYPE_CODE: [0x2607, 'unsupported target descriptor type code'],
   TOO_MANY_SEGMENT_DESCRIPTORS: [0x2608, 'too many segment descriptors'],
   UNSUPPORTED_SEGMENT_DESCRIPTOR_TYPE_CODE: [0x2609, 'unsupported segment descriptor type code'],
+  UNEXPECTED_INEXACT_SEGMENT: [0x260a, 'unexpected inexact segment'],
   WRITE_PROTECTED: [0x2700, 'write protected'],
   SPACE_ALLOCATION_FAILED_WRITE_PROTECT: [0x2707, 'space allocation failed write protect'],
   NOT_READY_TO_READY_CHANGE_MEDIUM_MAY_HAVE_CHANGED: [0x2800, 'not ready to ready change, medium may have changed'],
@@ -73,6 +77,10 @@ const senseRows = {
   CAPACITY_DATA_HAS_CHANGED: [0x2a09, 'capacity data has changed'],
   COMMANDS_CLEARED_BY_ANOTHER_INITIATOR: [0x2f00, 'commands cleared by another initiator'],
   CANNOT_WRITE_MEDIUM_INCOMPATIBLE_FORMAT: [0x3005, 'cannot write medium, incompatible format'],
+  MEDIUM_FORMAT_CORRUPTED: [0x3100, 'medium format corrupted'],
+  FORMAT_COMMAND_FAILED: [0x3101, 'format command failed'],
+  SANITIZE_COMMAND_FAILED: [0x3103, 'sanitize command failed'],
+  THIN_PROVISIONING_SOFT_THRESHOLD_REACHED: [0x3807, 'thin provisioning soft threshold reached'],
   SAVING_PARAMETERS_NOT_SUPPORTED: [0x3900, 'saving parameters not supported'],
   MEDIUM_NOT_PRESENT: [0x3a00, 'medium not present'],
   REPORTED_LUNS_DATA_HAS_CHANGED: [0x3f0e, 'reported LUNs data has changed'],
@@ -97,6 +105,10 @@ export interface SenseDetail {
   readonly field?: { readonly byte: number; readonly bit: number; readonly inCdb: boolean }
   /** Sense-key-specific progress (NOT READY), 0 to 65535 of 65536. */
   readonly progress?: number
+  /** Segment that a copy ended at (SPC-4 5.17.7.4): COMMAND-SPECIFIC INFORMATION, bytes 2 and 3. */
+  readonly segment?: number
+  /** What the source (1) or destination (2) of a copy answered. */
+  readonly forwarded?: { readonly source: 1 | 2; readonly status: number; readonly sense: Uint8Array }
 }
 
 const keyByte = bits(u8, { filemark: 7, eom: 6, ili: 5, sdatOvfl: 4, key: [3, 0] })
@@ -107,7 +119,7 @@ export const FixedSense = layout('fixed_sense', {
   flags: keyByte,
   information: u32be,
   additionalLength: u8,
-  commandSpecific: u32be,
+  commandSpecific: bytes(4),
   asc: u16be,
   fru: u8,
   specific: bytes(3),
@@ -133,6 +145,16 @@ export const SpecificDescriptor = layout('sense_key_specific_descriptor', {
 const FieldPointer = layout('field_pointer', { first: bits(u8, { sksv: 7, cd: 6, bpv: 3, bit: [2, 0] }), byte: u16be }, { size: 3 })
 const Progress = layout('progress_indication', { first: bits(u8, { sksv: 7 }), progress: u16be }, { size: 3 })
 
+/** SPC-4 4.5.2.3 command-specific information; 4.5.2.7 forwarded sense data, before the sense data itself. */
+const CommandSpecificDescriptor = layout('command_specific_descriptor', { type: u8, length: u8, reserved: skip(2), information: u64be }, { size: 12 })
+const ForwardedDescriptor = layout('forwarded_sense_descriptor', {
+  type: u8, length: u8, flags: bits(u8, { fsdt: 7, source: [3, 0] }), status: u8,
+}, { size: 4 })
+/** COMMAND-SPECIFIC INFORMATION of a copy in fixed format: where status and sense of source and destination begin. */
+const CopyInformation = layout('copy_information', { source: u8, destination: u8, segment: u16be }, { size: 4 })
+/** Forwarded sense data is cut to what still fits into MAX_SENSE beside it. */
+const MOST_FORWARDED = 40
+
 const CURRENT_FIXED = 0x70
 const CURRENT_DESCRIPTOR = 0x72
 
@@ -144,14 +166,37 @@ function specificOf(detail: SenseDetail): Uint8Array | undefined {
   return detail.progress === undefined || detail.progress < 0 ? undefined : Progress.encode({ sksv: 1, progress: detail.progress })
 }
 
-/** Sense data in fixed format: 18 bytes. INFORMATION above 32 bits is left out (VALID=0), SPC-4 4.5.3. */
+/** Sense data in fixed format: 18 bytes, and what a copy forwards. INFORMATION above 32 bits is left out (VALID=0), SPC-4 4.5.3. */
 export function fixedSense(key: number, code: SenseCode, detail: SenseDetail = {}): Uint8Array {
   const info = detail.information ?? -1
   const valid = info >= 0 && info < 2 ** 32
-  return FixedSense.encode({
-    responseCode: CURRENT_FIXED, valid, key, information: valid ? info : 0, additionalLength: FixedSense.size - 8,
+  const { forwarded, segment } = detail
+  const at = FixedSense.size
+  const more = forwarded ? Buffer.concat([Uint8Array.of(forwarded.status), forwarded.sense.subarray(0, MOST_FORWARDED)]) : new Uint8Array(0)
+  const head = FixedSense.encode({
+    responseCode: CURRENT_FIXED, valid, key, information: valid ? info : 0, additionalLength: at + more.length - FIXED_LENGTH_COUNTS_FROM,
     asc: code.asc, specific: specificOf(detail),
+    ...(segment !== undefined && {
+      commandSpecific: CopyInformation.encode({ source: forwarded?.source === 1 ? at : 0, destination: forwarded?.source === 2 ? at : 0, segment }),
+    }),
   })
+  return more.length ? Buffer.concat([head, more]) : head
+}
+/** ADDITIONAL SENSE LENGTH counts what follows it. */
+const FIXED_LENGTH_COUNTS_FROM = FixedSense.at.additionalLength + 1
+
+function copyDescriptors({ segment, forwarded }: SenseDetail): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  if (segment !== undefined) {
+    parts.push(CommandSpecificDescriptor.encode({ type: 1, length: CommandSpecificDescriptor.size - 2, information: segment * 2 ** 32 }))
+  }
+  if (forwarded) {
+    const sense = forwarded.sense.subarray(0, MOST_FORWARDED)
+    const { source, status } = forwarded
+    const fsdt = sense.length < forwarded.sense.length
+    parts.push(ForwardedDescriptor.encode({ type: 0x0c, length: ForwardedDescriptor.size - 2 + sense.length, fsdt, source, status }), sense)
+  }
+  return parts
 }
 
 /** Sense data in descriptor format: 8 bytes and a descriptor for each detail known. */
@@ -162,6 +207,12 @@ export function descriptorSense(key: number, code: SenseCode, detail: SenseDetai
   }
   const specific = specificOf(detail)
   if (specific) parts.push(SpecificDescriptor.encode({ type: 2, length: SpecificDescriptor.size - 2, specific }))
+  parts.push(...copyDescriptors(detail))
   const additionalLength = parts.reduce((n, p) => n + p.length, 0)
   return Buffer.concat([DescriptorSense.encode({ responseCode: CURRENT_DESCRIPTOR, key, asc: code.asc, additionalLength }), ...parts])
 }
+
+/** Sense key of sense data in either format. */
+export const senseKeyOf = (bytes: Uint8Array): number =>
+  bytes.length < DescriptorSense.size ? senseKey.NO_SENSE
+    : bytes[0]! >= CURRENT_DESCRIPTOR ? DescriptorSense.decode(bytes).key : bytes.length < FixedSense.size ? senseKey.NO_SENSE : FixedSense.decode(bytes).key

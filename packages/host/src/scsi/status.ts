@@ -1,4 +1,4 @@
-import { sense, type SenseCode, type SenseKey, senseKey as k } from './sense'
+import { descriptorSense, fixedSense, sense, type SenseCode, type SenseDetail, type SenseKey, senseKey as k } from './sense'
 
 /** SAM-5 5.3.1 status codes. */
 export const sam = {
@@ -86,6 +86,14 @@ export const Status = {
   PORT_UNAVAILABLE: 64,
   PORT_OFFLINE: 65,
   ACCESS_STATE_CHANGED: 66,
+  SANITIZE_IN_PROGRESS: 80,
+  FORMAT_CORRUPTED: 81,
+  FORMAT_FAILED: 82,
+  SANITIZE_FAILED: 83,
+  COPY_FAILED: 84,
+  COPY_INEXACT: 85,
+  OPERATION_IN_PROGRESS: 86,
+  SOFT_THRESHOLD: 87,
 } as const
 export type StatusName = keyof typeof Status
 export type Status = (typeof Status)[StatusName]
@@ -154,6 +162,14 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   PORT_UNAVAILABLE: check(k.NOT_READY, sense.TARGET_PORT_IN_UNAVAILABLE_STATE),
   PORT_OFFLINE: check(k.NOT_READY, sense.LOGICAL_UNIT_OFFLINE),
   ACCESS_STATE_CHANGED: check(k.UNIT_ATTENTION, sense.ASYMMETRIC_ACCESS_STATE_CHANGED),
+  SANITIZE_IN_PROGRESS: check(k.NOT_READY, sense.SANITIZE_IN_PROGRESS),
+  FORMAT_CORRUPTED: check(k.MEDIUM_ERROR, sense.MEDIUM_FORMAT_CORRUPTED),
+  FORMAT_FAILED: check(k.MEDIUM_ERROR, sense.FORMAT_COMMAND_FAILED),
+  SANITIZE_FAILED: check(k.MEDIUM_ERROR, sense.SANITIZE_COMMAND_FAILED),
+  COPY_FAILED: check(k.COPY_ABORTED, sense.THIRD_PARTY_DEVICE_FAILURE),
+  COPY_INEXACT: check(k.COPY_ABORTED, sense.UNEXPECTED_INEXACT_SEGMENT),
+  OPERATION_IN_PROGRESS: check(k.ILLEGAL_REQUEST, sense.OPERATION_IN_PROGRESS),
+  SOFT_THRESHOLD: check(k.UNIT_ATTENTION, sense.THIN_PROVISIONING_SOFT_THRESHOLD_REACHED),
 }
 
 const byNumber = new Map<number, StatusRow>(
@@ -167,3 +183,9 @@ export const statusTable: readonly StatusRow[] = [...byNumber.entries()].sort(([
 /** The row of a status; a number that is none counts as HW_ERR. */
 export const statusRow = (status: number): StatusRow => byNumber.get(status) ?? unknown
 export const isStatus = (value: unknown): value is Status => typeof value === 'number' && byNumber.has(value)
+
+/** Sense data of a status, in the format that the control mode page asks for; undefined when it has none of its own. */
+export function senseFor(status: Status, detail: SenseDetail | undefined, descriptorFormat: boolean): Uint8Array | undefined {
+  const found = statusRow(status).sense
+  return found && found !== 'task' ? (descriptorFormat ? descriptorSense : fixedSense)(found.key, found.code, detail) : undefined
+}

@@ -1,4 +1,4 @@
-import { noData, type Segments } from '../wire/segments'
+import { deadData, noData, type Segments } from '../wire/segments'
 import { sam, Status } from './status'
 import { type SenseDetail } from './sense'
 import type { BlockIo, Nexus } from './lun'
@@ -10,6 +10,7 @@ export type Direction = (typeof Direction)[keyof typeof Direction]
 
 /** Longest CDB (variable length CDBs, SPC-4 4.2.3: 8 + 252). */
 export const MAX_CDB = 260
+const gone = new Uint8Array(0)
 /** Room for sense data: what a TCMU response holds. */
 export const MAX_SENSE = 96
 
@@ -19,7 +20,7 @@ export const MAX_SENSE = 96
  */
 export abstract class Task implements BlockIo {
   /** `cdbLength` valid bytes, the rest zero. */
-  readonly cdb = new Uint8Array(MAX_CDB)
+  readonly cdb: Uint8Array
   cdbLength = 0
   direction: Direction = Direction.UNKNOWN
   /** Data-Out already there, or room for Data-In: at most `expected` bytes. */
@@ -39,7 +40,7 @@ export abstract class Task implements BlockIo {
 
   /** The result: SAM status, sense data, bytes of `data` that are Data-In, and what the CDB would have moved. */
   status: number = sam.GOOD
-  readonly sense = new Uint8Array(MAX_SENSE)
+  readonly sense: Uint8Array
   senseLength = 0
   dataInLength = 0
   transferLength = 0
@@ -47,12 +48,33 @@ export abstract class Task implements BlockIo {
   detail: SenseDetail | undefined = undefined
   /** Set when task management ended this command: its result goes to nobody (or as TASK ABORTED). */
   aborted = false
+  /**
+   * Set by the device: the answer came by promise, so whoever made it may hold on to this object. A front end that pools
+   * its tasks puts another in its place, and this one is dead for good.
+   */
+  deferred = false
   /** For the device alone: place among its live tasks, and its claim on the extent. */
   slot = -1
   claim = 0
   /** When it came, where a device has deadlines (milliseconds of the monotonic clock, coarse). */
   started = 0
+  /** A second stretch of the medium that the claim covers. */
+  also: { readonly offset: number; readonly length: number } | undefined = undefined
   private abortController: AbortController | undefined = undefined
+
+  /** A task that takes the place of `former`, which is not used again, inherits its memory. */
+  constructor(former?: Task) {
+    this.cdb = former?.cdb ?? new Uint8Array(MAX_CDB)
+    this.sense = former?.sense ?? new Uint8Array(MAX_SENSE)
+    former?.retire()
+  }
+
+  private retire(): void {
+    const self = this as { cdb: Uint8Array; sense: Uint8Array }
+    self.cdb = self.sense = gone
+    this.cdbLength = this.senseLength = 0
+    this.data = deadData
+  }
 
   /** The LUN calls this exactly once, when the result is complete and no I/O touches `data` any more. */
   abstract finish(): void
@@ -70,7 +92,7 @@ export abstract class Task implements BlockIo {
     this.status = sam.GOOD
     this.senseLength = this.dataInLength = this.transferLength = 0
     this.detail = undefined
-    this.aborted = false
+    this.aborted = this.deferred = false
     this.abortController = undefined
   }
 
@@ -116,7 +138,7 @@ export abstract class Task implements BlockIo {
 
   /** Sense data of one's own making, for a command that returns `Status.PASSTHROUGH_ERR`. */
   setSense(bytes: Uint8Array): void {
-    this.senseLength = Math.min(bytes.length, MAX_SENSE)
+    this.senseLength = Math.min(bytes.length, this.sense.length)
     this.sense.set(bytes.subarray(0, this.senseLength))
   }
 }

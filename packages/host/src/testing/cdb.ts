@@ -1,6 +1,7 @@
 import {
-  Cache10, Cache16, CompareAndWrite, Inquiry, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReportOpcodes, ReportPortGroups,
-  RequestSense, Rw10, Rw12, Rw16, Rw6, ServiceActionIn16, SetPortGroups, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteSame10, WriteSame16,
+  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReportOpcodes,
+  ReportPortGroups, RequestSense, Rw10, Rw12, Rw16, Rw6, Sanitize, ServiceActionIn16, SetPortGroups, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteAtomic16,
+  WriteSame10, WriteSame16,
 } from '../scsi/cdb'
 import { op, serviceAction } from '../scsi/opcodes'
 import type { Layout, Members } from '../wire'
@@ -36,6 +37,25 @@ export const cdb = {
   writeSame10: shape(op.WRITE_SAME_10, WriteSame10),
   writeSame16: shape(op.WRITE_SAME_16, WriteSame16),
   unmap: shape(op.UNMAP, Unmap),
+  orWrite16: shape(op.ORWRITE_16, Rw16),
+  writeAtomic16: shape(op.WRITE_ATOMIC_16, WriteAtomic16),
+  preFetch10: shape(op.PRE_FETCH_10, Cache10),
+  preFetch16: shape(op.PRE_FETCH_16, Cache16),
+  formatUnit: shape(op.FORMAT_UNIT, FormatUnit),
+  sanitizeOverwrite: shape(op.SANITIZE, Sanitize, { serviceAction: serviceAction.SANITIZE_OVERWRITE }),
+  sanitizeBlockErase: shape(op.SANITIZE, Sanitize, { serviceAction: serviceAction.SANITIZE_BLOCK_ERASE }),
+  sanitizeExitFailureMode: shape(op.SANITIZE, Sanitize, { serviceAction: serviceAction.SANITIZE_EXIT_FAILURE_MODE }),
+  extendedCopyLid1: shape(op.THIRD_PARTY_COPY_OUT, CopyOut, { serviceAction: serviceAction.EXTENDED_COPY_LID1 }),
+  extendedCopyLid4: shape(op.THIRD_PARTY_COPY_OUT, CopyOut, { serviceAction: serviceAction.EXTENDED_COPY_LID4 }),
+  copyOperationAbort: shape(op.THIRD_PARTY_COPY_OUT, CopyAbort, { serviceAction: serviceAction.COPY_OPERATION_ABORT }),
+  receiveCopyStatusLid1: shape(op.THIRD_PARTY_COPY_IN, CopyIn1, { serviceAction: serviceAction.RECEIVE_COPY_STATUS_LID1, allocation: 512 }),
+  receiveCopyParameters: shape(op.THIRD_PARTY_COPY_IN, CopyParameters, {
+    serviceAction: serviceAction.RECEIVE_COPY_OPERATING_PARAMETERS, allocation: 512,
+  }),
+  receiveCopyFailureDetails: shape(op.THIRD_PARTY_COPY_IN, CopyIn1, {
+    serviceAction: serviceAction.RECEIVE_COPY_FAILURE_DETAILS_LID1, allocation: 512,
+  }),
+  receiveCopyStatusLid4: shape(op.THIRD_PARTY_COPY_IN, CopyIn4, { serviceAction: serviceAction.RECEIVE_COPY_STATUS_LID4, allocation: 512 }),
   synchronizeCache10: shape(op.SYNCHRONIZE_CACHE_10, Cache10),
   synchronizeCache16: shape(op.SYNCHRONIZE_CACHE_16, Cache16),
   modeSense6: shape(op.MODE_SENSE_6, ModeSense6, { allocation: 192 }),

@@ -100,6 +100,10 @@ class PlainFile implements IoFile {
     return this.run(async () => (this.size = (await this.handle.stat()).size))
   }
 
+  async drained(): Promise<void> {
+    await Promise.allSettled(this.running)
+  }
+
   close(): Promise<void> {
     this.closing ??= Promise.allSettled(this.running).then(() => this.handle.close())
     return this.closing

@@ -82,7 +82,7 @@ function harvest(task: InitiatorTask): ScsiAnswer {
   const moved = direction === Direction.OUT ? Math.min(transferLength, expected) : dataInLength
   if (data !== noData) {
     data.revoke()
-    data.area.bytes.fill(POISON)
+    Segments.areaOf(data).bytes.fill(POISON)
   }
   return answerOf(task.status, task.sense.subarray(0, task.senseLength), read, expected - moved)
 }

@@ -21,19 +21,21 @@ export class SegmentsRevokedError extends Error {
 }
 
 const none = new DataArea(new Uint8Array(0))
+const nothing = new Float64Array(0)
 
 /**
  * The data of one command: byte ranges of one area, seen as one piece of `length` bytes. Reusable: a front end calls
  * `start`, `add`..., hands it out, and `revoke`s it when the command completes.
  */
 export class Segments {
-  area: DataArea = none
-  /** Ranges in use; `offsets[i]` and `lengths[i]` are bytes within `area`. For I/O engines. */
+  /** Out of the reach of handlers: through it one gets at the data of other commands, and at memory that is gone. */
+  #area: DataArea = none
+  /** Ranges in use; `offsets[i]` and `lengths[i]` are bytes within the area. For I/O engines. */
   count = 0
-  offsets = new Float64Array(4)
-  lengths = new Float64Array(4)
   /** Total bytes. */
   length = 0
+  /** Told of every use after `revoke`, just before it throws: for tests of handlers. */
+  lateUse: (() => void) | undefined = undefined
   /** I/O operations under way on this memory; a command is not completed while it is not zero. Engines keep it. */
   pins = 0
   private live = true
@@ -41,6 +43,21 @@ export class Segments {
   /** Counts the commands this object has served; a slice remembers the one it was cut from. */
   private generation = 0
   private born = 0
+
+  constructor(public offsets = new Float64Array(4), public lengths = new Float64Array(4)) {}
+
+  /** A new object with the memory of a revoked one, which stays revoked whoever still has it. */
+  static successor(of: Segments): Segments {
+    const s = new Segments(of.offsets, of.lengths)
+    of.offsets = of.lengths = nothing
+    of.count = of.length = 0
+    return s
+  }
+
+  /** For I/O engines. */
+  static areaOf(s: Segments): DataArea {
+    return s.#area
+  }
 
   static of(bytes: Uint8Array): Segments {
     const s = new Segments().start(new DataArea(bytes))
@@ -54,7 +71,7 @@ export class Segments {
 
   /** Begin anew over `area`, empty and live. */
   start(area: DataArea): this {
-    this.area = area
+    this.#area = area
     this.count = 0
     this.length = 0
     this.live = true
@@ -65,8 +82,8 @@ export class Segments {
 
   /** Append a range; throws a RangeError when it does not lie inside the area. */
   add(offset: number, length: number): void {
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.area.bytes.length)) {
-      throw new RangeError(`range ${offset}+${length} is outside a data area of ${this.area.bytes.length} bytes`)
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#area.bytes.length)) {
+      throw new RangeError(`range ${offset}+${length} is outside a data area of ${this.#area.bytes.length} bytes`)
     }
     if (this.count === this.offsets.length) this.grow()
     this.offsets[this.count] = offset
@@ -94,6 +111,13 @@ export class Segments {
     return !this.root.live || this.root.generation !== this.born
   }
 
+  /** Throws SegmentsRevokedError when the command is over. */
+  check(): void {
+    if (!this.revoked) return
+    this.root.lateUse?.()
+    throw new SegmentsRevokedError()
+  }
+
   /** The object whose `pins` count for this memory: itself, or what it was sliced from. */
   get pinned(): Segments {
     return this.root
@@ -101,7 +125,7 @@ export class Segments {
 
   /** Call `fn(at, start, end)` for each contiguous piece of [from, from+length); `at` counts from `from`. */
   private pieces(from: number, length: number, fn: (at: number, start: number, end: number) => void): void {
-    if (this.revoked) throw new SegmentsRevokedError()
+    this.check()
     let skip = from
     let at = 0
     for (let i = 0; i < this.count && at < length; i++) {
@@ -123,7 +147,7 @@ export class Segments {
     const n = Math.max(0, Math.min(source.length, this.length - at))
     const whole = n === source.length
     this.pieces(at, n, (pos, start, end) => {
-      this.area.bytes.set(whole && end - start === n ? source : source.subarray(pos, pos + end - start), start)
+      this.#area.bytes.set(whole && end - start === n ? source : source.subarray(pos, pos + end - start), start)
     })
     return n
   }
@@ -131,13 +155,13 @@ export class Segments {
   /** Copy this data out into `target` from its byte `at` on; `from` skips bytes of this. Returns the bytes copied. */
   copyTo(target: Uint8Array, at = 0, from = 0): number {
     const n = Math.max(0, Math.min(target.length - at, this.length - from))
-    this.pieces(from, n, (pos, start, end) => target.set(this.area.bytes.subarray(start, end), at + pos))
+    this.pieces(from, n, (pos, start, end) => target.set(this.#area.bytes.subarray(start, end), at + pos))
     return n
   }
 
   /** Zero [from, from+length), by default all. */
   zero(from = 0, length = this.length - from): void {
-    this.pieces(from, Math.max(0, length), (_pos, start, end) => void this.area.bytes.fill(0, start, end))
+    this.pieces(from, Math.max(0, length), (_pos, start, end) => void this.#area.bytes.fill(0, start, end))
   }
 
   /** Index, counted from `from`, of the first byte that differs from `other`; −1 if the common length is equal. */
@@ -146,7 +170,7 @@ export class Segments {
     const n = Math.max(0, Math.min(other.length, this.length - from))
     this.pieces(from, n, (pos, start, end) => {
       if (found >= 0) return
-      const mine = this.area.bytes.subarray(start, end)
+      const mine = this.#area.bytes.subarray(start, end)
       if (Buffer.compare(mine, other.subarray(pos, pos + mine.length)) === 0) return
       for (let i = 0; i < mine.length; i++) {
         if (mine[i] !== other[pos + i]) {
@@ -161,18 +185,11 @@ export class Segments {
   /** The same memory, [from, from+length) of it; dies with this one. Throws a RangeError beyond the end. */
   slice(from: number, length = this.length - from): Segments {
     if (!(from >= 0 && length >= 0 && from + length <= this.length)) throw new RangeError(`slice ${from}+${length} of ${this.length} bytes`)
-    const s = new Segments().start(this.area)
+    const s = new Segments().start(this.#area)
     this.pieces(from, length, (_pos, start, end) => s.add(start, end - start))
     s.root = this.root
     s.born = this.born
     return s
-  }
-
-  /** The raw memory, piece by piece. Dead after completion, and the memory behind it may then be another command's. */
-  views(): Uint8Array[] {
-    const out: Uint8Array[] = []
-    this.pieces(0, this.length, (_pos, start, end) => void out.push(this.area.bytes.subarray(start, end)))
-    return out
   }
 
   /** A copy in one piece, for libraries that need one. */
@@ -185,3 +202,7 @@ export class Segments {
 
 /** No data. */
 export const noData: Segments = new Segments()
+
+/** Data of a command that is over: every use throws. */
+export const deadData: Segments = new Segments()
+deadData.revoke()

@@ -1,12 +1,12 @@
 import { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
-import { Rw10, Rw12, Rw16, Rw6 } from '../cdb'
+import { Rw10, Rw12, Rw16, Rw6, WriteAtomic16 } from '../cdb'
 import type { Lun, Result } from '../lun'
 import { andThen, flush, fuaFlush, fuaNative, noDataOut, PartIo, wholeBlocks, writePart } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
-import { refuseTransfer } from './checks'
+import { invalidField, refuseTransfer } from './checks'
 
 /** Blocks addressed and bytes moved by a CDB with `lba` and `blocks`. */
 export const extent = { lba: (c: { lba: number }): number => c.lba, blocks: (c: { blocks: number }): number => c.blocks }
@@ -60,6 +60,16 @@ const runRead6 = (lun: Lun, task: Task): Result => refuseTransfer(lun, task, 0) 
 const runWrite = (lun: Lun, task: Task, c: Access): Result => refuseTransfer(lun, task, c.protect) ?? writeExtent(lun, task, c.fua === 1)
 const runWrite6 = (lun: Lun, task: Task): Result => refuseTransfer(lun, task, 0) ?? writeExtent(lun, task, false)
 
+/** SBC-4 5.49: whole or not at all, which the handler sees to; a part of it because less data came is no part of that. */
+function runWriteAtomic(lun: Lun, task: Task, c: Access & { boundary: number }): Result {
+  const refused = refuseTransfer(lun, task, c.protect)
+  if (refused !== undefined) return refused
+  if (c.boundary) return invalidField(task, 'boundary')
+  if (task.blocks > lun.limits.maxAtomic) return invalidField(task, 'blocks')
+  task.transferLength = task.length
+  return task.data.length < task.length ? Status.INVALID_CDB : writeExtent(lun, task, c.fua === 1)
+}
+
 const reading = { access: 'read', dataDirection: 'in', transfer: blockBytes, extent, hot: true } as const
 const writing = { access: 'write', dataDirection: 'out', transfer: blockBytes, extent, hot: true } as const
 const short = { transfer: blockBytes6, extent: extent6 } as const
@@ -73,6 +83,11 @@ export const write10 = command({ op: op.WRITE_10, name: 'WRITE(10)', cdb: Rw10, 
 export const write12 = command({ op: op.WRITE_12, name: 'WRITE(12)', cdb: Rw12, ...writing, run: runWrite })
 export const write16 = command({ op: op.WRITE_16, name: 'WRITE(16)', cdb: Rw16, ...writing, run: runWrite })
 
+export const writeAtomic16 = command({
+  op: op.WRITE_ATOMIC_16, name: 'WRITE ATOMIC(16)', cdb: WriteAtomic16, access: 'write', dataDirection: 'out', transfer: blockBytes, extent,
+  exclusive: true, needs: 'writeAtomic', run: runWriteAtomic,
+})
+
 export const accessCommands: readonly CommandRow[] = [
-  read10, write10, read16, write16, read6, write6, read12, write12,
+  read10, write10, read16, write16, read6, write6, read12, write12, writeAtomic16,
 ]

@@ -20,3 +20,18 @@ export function refuseTransfer(lun: Lun, task: Task, protect: number): Status | 
   const most = lun.limits.maxTransfer
   return most !== 0 && task.blocks > most ? invalidField(task, 'blocks') : undefined
 }
+
+const OPERATION_CODE = 0
+const SERVICE_ACTION_BYTE = 1
+const SERVICE_ACTION = 0x1f
+
+/** Reserved bits that are set, for commands whose mistakes cannot be undone. */
+export function refuseReserved(task: Task): Status | undefined {
+  const { cdb, sa } = task.row!
+  for (let at = OPERATION_CODE + 1; at < cdb.size; at++) {
+    const known = cdb.mask[at]! | (at === SERVICE_ACTION_BYTE && sa !== undefined ? SERVICE_ACTION : 0)
+    const unknown = task.cdb[at]! & ~known
+    if (unknown) return task.invalidCdb(at, 31 - Math.clz32(unknown))
+  }
+  return undefined
+}

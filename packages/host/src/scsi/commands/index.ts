@@ -3,6 +3,7 @@ import { blockModePages } from '../mode-pages'
 import { accessCommands } from './access'
 import { cacheCommands } from './cache'
 import { capacityCommands } from './capacity'
+import { formatCommands } from './format'
 import { inquiry } from './inquiry'
 import { modeSelectCommands } from './mode-select'
 import { modeSenseCommands } from './mode-sense'
@@ -10,6 +11,8 @@ import { readModifyWriteCommands } from './read-modify-write'
 import { readyCommands } from './ready'
 import { reportCommands } from './report'
 import { portGroupCommands } from './tpg'
+import { sanitizeCommands } from './sanitize'
+import { thirdPartyCopyCommands } from './third-party-copy'
 import { provisioningCommands } from './unmap'
 import { verifyCommands } from './verify'
 import { writeSameCommands } from './write-same'
@@ -35,12 +38,16 @@ export const blockCommands: readonly CommandRow[] = [
   ...writeSameCommands,
   ...reportCommands,
   ...portGroupCommands,
+  ...formatCommands,
+  ...sanitizeCommands,
+  ...thirdPartyCopyCommands,
 ]
 
 export * from './access'
 export * from './cache'
 export * from './capacity'
 export * from './checks'
+export * from './format'
 export * from './inquiry'
 export * from './mode-select'
 export * from './mode-sense'
@@ -48,6 +55,8 @@ export * from './read-modify-write'
 export * from './ready'
 export * from './report'
 export * from './tpg'
+export * from './sanitize'
+export * from './third-party-copy'
 export * from './unmap'
 export * from './verify'
 export * from './write-same'

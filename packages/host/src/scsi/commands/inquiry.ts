@@ -47,6 +47,7 @@ function standardData(lun: Lun, task: Task, more: StandardData): Uint8Array {
   return StandardInquiry.encode({
     deviceType: lun.deviceType, rmb: more.removable ?? false, version: SPC_4_VERSION, hiSup: 1, responseFormat: RESPONSE_FORMAT,
     additionalLength: StandardInquiry.size - StandardInquiry.at.additionalLength - 1, tpgs: lun.portGroups?.tpgs ?? 0, cmdQue: 1,
+    threePc: lun.abilities.extendedCopy !== 'none',
     vendor: printable(vendor, 8), product: printable(product, 16), revision: printable(revision, 4),
     version1: versionDescriptor.SAM_5, version2: versionDescriptor.SPC_4, version3: more.commandSet,
     version4: lun.port?.(task.nexus).versionDescriptor ?? 0,
@@ -67,7 +68,7 @@ export function inquiryCommand(pages: readonly VpdPage[], data: StandardData): C
   const run = (lun: Lun, task: Task, c: Question): Result => lun.portGroups?.refresh()?.then(() => answer(lun, task, c)) ?? answer(lun, task, c)
   return command({
     op: op.INQUIRY, name: 'INQUIRY', cdb: Inquiry, access: 'none', dataDirection: 'in', transfer: (c) => c.allocation,
-    allowed: { attention: true, formatting: true, recovering: true, stopped: true, reserved: true }, run,
+    allowed: { attention: true, formatting: true, unformatted: true, unsanitized: true, recovering: true, stopped: true, reserved: true }, run,
   })
 }
 

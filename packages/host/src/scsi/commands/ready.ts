@@ -21,15 +21,18 @@ function conditionOf(status: Status | undefined): { key: number; code: SenseCode
   return found && found !== 'task' ? found : { key: senseKey.NO_SENSE, code: sense.NO_ADDITIONAL_SENSE_INFORMATION }
 }
 
-/** SPC-4 6.39: a pending unit attention, else why the unit is not ready, else nothing. */
+/** SPC-4 6.39: a pending unit attention, else why the unit is not ready and how far it is, else nothing. */
 function runRequestSense(lun: Lun, task: Task, c: { desc: number; allocation: number }): Result {
-  const { key, code } = conditionOf(lun.takeAttention(task.nexus) ?? (lun.stopped ? Status.STOPPED : undefined))
-  return task.respond(c.desc ? descriptorSense(key, code) : fixedSense(key, code), c.allocation)
+  const attention = lun.takeAttention(task.nexus)
+  const { condition } = lun.operations
+  const { key, code } = conditionOf(attention ?? condition?.status ?? (lun.stopped ? Status.STOPPED : undefined))
+  const detail = attention === undefined && condition ? { progress: condition.progress } : {}
+  return task.respond((c.desc ? descriptorSense : fixedSense)(key, code, detail), c.allocation)
 }
 
 export const requestSense = command({
   op: op.REQUEST_SENSE, name: 'REQUEST SENSE', cdb: RequestSense, access: 'none', dataDirection: 'in', transfer: (c) => c.allocation,
-  allowed: { attention: true, formatting: true, recovering: true, stopped: true, reserved: true }, run: runRequestSense,
+  allowed: { attention: true, formatting: true, unformatted: true, unsanitized: true, recovering: true, stopped: true, reserved: true }, run: runRequestSense,
 })
 
 type StartStop = { powerCondition: number; noFlush: number; loej: number; start: number }

@@ -104,7 +104,7 @@ const reporting = { access: 'none', dataDirection: 'in', transfer: (c: { allocat
 
 export const reportSupportedOperationCodes = command({
   op: op.MAINTENANCE_IN, sa: serviceAction.REPORT_SUPPORTED_OPERATION_CODES, name: 'REPORT SUPPORTED OPERATION CODES', cdb: ReportOpcodes,
-  ...reporting, allowed: { stopped: true }, run: runReportOpcodes,
+  ...reporting, allowed: { stopped: true, unformatted: true, unsanitized: true }, run: runReportOpcodes,
 })
 export const reportTaskManagementFunctions = command({
   op: op.MAINTENANCE_IN, sa: serviceAction.REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS, name: 'REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS',

@@ -1,6 +1,7 @@
 import { bits, layout, skip, u16be, u32be, u64be, u8 } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { ServiceActionIn16, Unmap } from '../cdb'
+import { unmapRange } from '../fill'
 import type { BlockRange, Extent, Lun, Result } from '../lun'
 import { noDataOut } from '../medium'
 import { op, serviceAction } from '../opcodes'
@@ -25,7 +26,7 @@ function rangesIn(lun: Lun, task: Task, list: Uint8Array): BlockRange[] | Status
     const { lba, blocks } = UnmapDescriptor.decode(list, at)
     if (blocks === 0) continue
     if (lba >= lun.blocks || blocks > lun.blocks - lba) {
-      task.detail = { information: Number.isSafeInteger(lba) ? lba : -1 }
+      task.detail = { information: Number.isSafeInteger(lba) ? lba : -1, field: { byte: at, bit: -1, inCdb: false } }
       return Status.RANGE
     }
     total += blocks
@@ -39,7 +40,7 @@ function rangesIn(lun: Lun, task: Task, list: Uint8Array): BlockRange[] | Status
 async function unmapAll(lun: Lun, task: Task, ranges: readonly BlockRange[]): Promise<Status> {
   for (const range of ranges) {
     if (task.aborted) return Status.ABORTED
-    const status = (await lun.ops.unmap?.(range)) ?? Status.NOT_HANDLED
+    const status = await unmapRange(lun, task, range.offset, range.length)
     if (status !== Status.OK) return status
   }
   return Status.OK

@@ -73,7 +73,7 @@ function runWriteAndVerify(lun: Lun, task: Task, c: Check): Result {
 }
 
 const verifying = { access: 'read', dataDirection: 'out', transfer: compared, extent, run: runVerify } as const
-const writing = { access: 'write', dataDirection: 'out', transfer: blockBytes, extent, run: runWriteAndVerify } as const
+const writing = { access: 'write', dataDirection: 'out', transfer: blockBytes, extent, exclusive: true, run: runWriteAndVerify } as const
 
 export const verify10 = command({ op: op.VERIFY_10, name: 'VERIFY(10)', cdb: Verify10, ...verifying })
 export const verify12 = command({ op: op.VERIFY_12, name: 'VERIFY(12)', cdb: Verify12, ...verifying })

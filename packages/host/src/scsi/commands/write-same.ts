@@ -1,8 +1,8 @@
-import { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { WriteSame10, WriteSame16 } from '../cdb'
+import { fill, granule, isZero, unmapRange } from '../fill'
 import type { Lun, Result } from '../lun'
-import { andThen, eachChunk, noDataOut, PartIo, provisioned, readsZero, withChunks } from '../medium'
+import { andThen, noDataOut, provisioned, readsZero } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -30,33 +30,14 @@ function refuse(lun: Lun, task: Task, c: WriteSame): Status | undefined {
   return most !== 0 && c.blocks > most ? invalidField(task, 'blocks') : undefined
 }
 
-const isZero = (block: Uint8Array): boolean => block.every((b) => b === 0)
-
-/** The block over and over, out of one buffer of at most CHUNK_BYTES. */
-function emulate(lun: Lun, task: Task, block: Uint8Array, offset: number, length: number): Promise<Status> {
-  return withChunks(lun, task, length, (repeated) => {
-    for (let at = 0; at < repeated.bytes.length; at += block.length) repeated.bytes.set(block, at)
-    return eachChunk(lun, task, length, (at, size) => lun.ops.write(new PartIo(task, repeated.segments(size), offset + at)))
-  })
-}
-
-/** `block` in every block of [offset, offset+length). */
-async function fill(lun: Lun, task: Task, block: Uint8Array, offset: number, length: number): Promise<Status> {
-  if (length === 0) return Status.OK
-  const status = (await lun.ops.writeSame?.(new PartIo(task, Segments.of(block), offset, length))) ?? Status.NOT_HANDLED
-  return status === Status.NOT_HANDLED ? emulate(lun, task, block, offset, length) : status
-}
-
 /** Unmap the part of the range that lies on the handler's granularity, write zeroes to its ends (SBC-3 6.6.4). */
 async function unmapZeroes(lun: Lun, task: Task, zeroes: Uint8Array): Promise<Status> {
-  const { blockSize, limits } = lun
-  const grain = Math.max(1, limits.unmapGranularity) * blockSize
-  const shift = (limits.unmapAlignment * blockSize) % grain
+  const { size, shift } = granule(lun)
   const end = task.offset + task.length
-  const from = Math.ceil((task.offset - shift) / grain) * grain + shift
-  const to = end === lun.blocks * blockSize ? end : Math.floor((end - shift) / grain) * grain + shift
+  const from = Math.ceil((task.offset - shift) / size) * size + shift
+  const to = end === lun.blocks * lun.blockSize ? end : Math.floor((end - shift) / size) * size + shift
   if (from >= to) return fill(lun, task, zeroes, task.offset, task.length)
-  const status = await lun.ops.unmap!({ offset: from, length: to - from, signal: task.signal })
+  const status = await unmapRange(lun, task, from, to - from)
   if (status === Status.NOT_HANDLED) return fill(lun, task, zeroes, task.offset, task.length)
   return andThen(andThen(status, () => fill(lun, task, zeroes, task.offset, from - task.offset)), () => fill(lun, task, zeroes, to, end - to))
 }
@@ -75,7 +56,7 @@ function runWriteSame(lun: Lun, task: Task, c: WriteSame): Result {
   return asZeroes ? unmapZeroes(lun, task, block) : fill(lun, task, block, task.offset, task.length)
 }
 
-const writing = { access: 'write', dataDirection: 'out', extent, needs: 'writeSame', run: runWriteSame } as const
+const writing = { access: 'write', dataDirection: 'out', extent, exclusive: true, needs: 'writeSame', run: runWriteSame } as const
 
 export const writeSame10 = command({
   op: op.WRITE_SAME_10, name: 'WRITE SAME(10)', cdb: WriteSame10, ...writing, transfer: (_c, lun) => lun.blockSize,

@@ -20,7 +20,11 @@ export const BlockLimits = layout('vpd_block_limits', {
   unmapGranularity: u32be,
   alignment: bits(u32be, { ugavalid: 31, unmapAlignment: [30, 0] }),
   maxWriteSame: u64be,
-  reserved: skip(20),
+  maxAtomic: u32be,
+  atomicAlignment: u32be,
+  atomicGranularity: u32be,
+  maxAtomicWithBoundary: u32be,
+  maxAtomicBoundary: u32be,
 }, { size: 60 })
 
 /** WSNZ: WRITE SAME of 0 blocks, which would mean all up to the end, is refused. */
@@ -29,7 +33,8 @@ export const blockLimits = vpdPage(0xb0, 'Block Limits', BlockLimits, (lun) => {
   return {
     wsnz: 1, maxCompareAndWrite: lun.abilities.compareAndWrite === 'none' ? 0 : Math.min(l.maxCompareAndWrite, 255),
     optimalTransferGranularity: l.optimalTransferGranularity, maxTransfer: l.maxTransfer, optimalTransfer: l.optimalTransfer,
-    maxWriteSame: l.maxWriteSame,
+    maxWriteSame: lun.abilities.writeSame === 'none' ? 0 : l.maxWriteSame,
+    maxAtomic: lun.abilities.writeAtomic === 'none' ? 0 : l.maxAtomic,
     ...(provisioned(lun) && {
       maxUnmap: l.maxUnmap, maxUnmapDescriptors: l.maxUnmapDescriptors, unmapGranularity: l.unmapGranularity,
       ugavalid: 1, unmapAlignment: l.unmapAlignment,
@@ -46,8 +51,12 @@ export const BlockCharacteristics = layout('vpd_block_device_characteristics', {
   reserved: skip(55),
 }, { size: 60 })
 
+/** WABEREQ: after a block erase reads succeed without a write before. */
+const READABLE = 1
+
 export const blockCharacteristics = vpdPage(
-  0xb1, 'Block Device Characteristics', BlockCharacteristics, (lun) => ({ rotationRate: lun.rotationRate }), blockDevice,
+  0xb1, 'Block Device Characteristics', BlockCharacteristics,
+  (lun) => ({ rotationRate: lun.rotationRate, wabereq: lun.abilities.sanitize === 'none' ? 0 : READABLE }), blockDevice,
 )
 
 /** SBC-3 6.6.5, after the page header. */

@@ -3,6 +3,7 @@ import { extendedInquiry } from './extended'
 import { deviceIdentification, unitSerialNumber } from './identification'
 import type { VpdPage } from './page'
 import { supportedPages } from './supported'
+import { thirdPartyCopy } from './third-party-copy'
 
 /** Page 00h and these, in order of their codes. Throws when a code is there twice. */
 export function vpdPages(...pages: readonly VpdPage[]): readonly VpdPage[] {
@@ -14,9 +15,10 @@ export function vpdPages(...pages: readonly VpdPage[]): readonly VpdPage[] {
 
 /** What every unit says of itself. */
 export const identityPages: readonly VpdPage[] = [unitSerialNumber, deviceIdentification, extendedInquiry]
-export const blockPages: readonly VpdPage[] = [blockLimits, blockCharacteristics, provisioning]
+export const blockPages: readonly VpdPage[] = [thirdPartyCopy, blockLimits, blockCharacteristics, provisioning]
 
 export * from './block'
 export * from './extended'
 export * from './identification'
 export * from './page'
+export * from './third-party-copy'

@@ -1,0 +1,5 @@
+export * from './jobs'
+export * from './layouts'
+export * from './limits'
+export * from './manager'
+export * from './parameters'

@@ -1,0 +1,59 @@
+import { closeSync } from 'node:fs'
+import { release } from 'node:os'
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import type { Handler } from '../handler'
+import { UioPort } from '../kernel/port'
+import { createIoEngine } from '../io'
+import { loadNative } from '../platform'
+import { discover, environment, HandlerRegistry, importModule, PathGuard, withSdk } from '../plugins'
+import { DeviceHost } from './device-host'
+import type { Calls, Channel, FromHost, RemoteSpec, ToHost } from './messages'
+import { DATA_BYTES, RING_BYTES } from './remote-port'
+import { CHANNEL_FD } from './spawn'
+
+const core = loadNative()
+
+function channelToHost(): Channel<FromHost, ToHost> {
+  if (parentPort) {
+    const port = parentPort
+    return { send: (m) => port.postMessage(m), listen: (take) => void port.on('message', take) }
+  }
+  // The host is gone: there is nobody to work for.
+  process.on('disconnect', () => process.exit(0))
+  // The terminal sends these to everybody; the host says when to end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  return { send: (m) => void (process.connected && process.send!(m)), listen: (take) => void process.on('message', (m) => take(m as ToHost)) }
+}
+
+const channelFd = isMainThread ? CHANNEL_FD : (workerData as { channel: number }).channel
+/** Descriptors that came before the request they belong to. */
+const early = new Map<number, number[]>()
+
+function descriptorsOf(device: number): number[] {
+  while (!early.has(device)) {
+    const { tag, fds } = core.receiveDescriptors(channelFd)
+    early.set(tag, fds)
+  }
+  const fds = early.get(device)!
+  early.delete(device)
+  return fds
+}
+
+function map(device: number, _spec: RemoteSpec, lost: (e: Error) => void): UioPort {
+  const [memory, rings, hears] = descriptorsOf(device) as [number, number, number]
+  try {
+    return new UioPort(new core.UioMap(memory, RING_BYTES + DATA_BYTES, hears, rings, 8), lost)
+  } finally {
+    closeSync(memory)
+  }
+}
+
+function load({ packagePath, subtype, hostPackage }: Calls['load']['asks']): Promise<Handler> {
+  const guard = new PathGuard()
+  const registry = new HandlerRegistry(discover({ handlerPaths: [packagePath], guard }), {
+    environment: environment({ kernel: release(), guard }), load: withSdk(hostPackage, importModule),
+  })
+  return registry.load(subtype)
+}
+
+new DeviceHost({ channel: channelToHost(), load, map, io: createIoEngine() })

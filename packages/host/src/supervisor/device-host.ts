@@ -1,0 +1,133 @@
+import type { DeviceRuntime } from '../device'
+import { openDevice } from '../device'
+import { Pump, type RingPort } from '../device/pump'
+import { tcmuError } from '../errors'
+import { type DeviceInfo, type DeviceProperties, type Handler, type HandlerIo, type HandlerLog, handlerMembers, isBlocks } from '../handler'
+import type { DataArea } from '../wire'
+import { type CallName, type Calls, type Channel, type FromHost, type HandlerFacts, type RemoteSpec, remoteError, type ToHost } from './messages'
+
+/** A mapped ring that is closed with its device. */
+export interface HostPort extends RingPort {
+  close(): void
+}
+
+export interface DeviceHostParts {
+  readonly channel: Channel<FromHost, ToHost>
+  /** Import the code of a package. */
+  readonly load: (start: Calls['load']['asks']) => Promise<Handler>
+  /** Map the ring whose descriptors come with the request that opens this device. */
+  readonly map: (device: number, spec: RemoteSpec, lost: (e: Error) => void) => HostPort
+  readonly io: HandlerIo & { submit?(): void; release?(area: DataArea): void }
+}
+
+interface Served {
+  readonly runtime: DeviceRuntime
+  readonly pump: Pump
+  readonly port: HostPort
+}
+
+const commandMembers = new Set(Object.keys(handlerMembers.blocks).concat(Object.keys(handlerMembers.commands)))
+const factsOf = (handler: Handler): HandlerFacts => ({
+  subtype: handler.subtype,
+  summary: handler.summary,
+  members: Object.keys(handler).filter((k) => commandMembers.has(k) && typeof (handler as unknown as Record<string, unknown>)[k] === 'function'),
+  ...(isBlocks(handler) ? { fua: handler.fua } : { deviceType: handler.deviceType }),
+})
+
+const never = new AbortController().signal
+
+/**
+ * The end of the way in the other process or thread: runs the code of one handler, opens its devices, and answers their
+ * rings with the same pump that answers the kernel's.
+ */
+export class DeviceHost {
+  private handler: Handler | undefined
+  private readonly devices = new Map<number, Served>()
+  private readonly calls: { [K in CallName]: (asks: Calls[K]['asks']) => Promise<Calls[K]['answers']> } = {
+    load: async (start) => factsOf((this.handler = await this.parts.load(start))),
+    check: async ({ config, options }) => (await this.handler?.checkConfig?.(config, options)) ?? true,
+    open: ({ device, spec }) => this.open(device, spec),
+    reconfigure: ({ device, change }) => this.served(device).runtime.reconfigure(change),
+    extents: async ({ device, ...range }) => (await this.served(device).runtime.ops.extents?.({ ...range, signal: never })) ?? [],
+    close: ({ device, deadlineMs }) => this.close(device, deadlineMs),
+    ping: () => Promise.resolve(null),
+  }
+
+  constructor(private readonly parts: DeviceHostParts) {
+    parts.channel.listen((message) => void this.take(message))
+  }
+
+  private async take({ id, call, with: asks }: ToHost): Promise<void> {
+    const { channel } = this.parts
+    try {
+      const answer = this.calls[call] as (a: unknown) => Promise<unknown>
+      channel.send({ id, result: await answer(asks) })
+    } catch (e) {
+      channel.send({ id, error: remoteError(e) })
+    }
+  }
+
+  private served(device: number): Served {
+    const served = this.devices.get(device)
+    if (!served) throw tcmuError('E_DEVICE_HOST', { reason: `device ${device} is not open here` })
+    return served
+  }
+
+  private logOf(device: number): HandlerLog {
+    const line = (level: keyof HandlerLog) => (message: string, facts?: object): void => this.parts.channel.send({ event: 'log', device, level, message, facts })
+    return { error: line('error'), warn: line('warn'), info: line('info'), debug: line('debug') }
+  }
+
+  private async open(device: number, spec: RemoteSpec): Promise<Calls['open']['answers']> {
+    const { channel, io } = this.parts
+    const log = this.logOf(device)
+    const port = this.parts.map(device, spec, (e) => log.error(`${spec.name}: its ring is gone: ${e.message}`))
+    const properties: DeviceProperties = {}
+    let runtime: DeviceRuntime | undefined
+    try {
+      runtime = await openDevice({ ...spec, subtype: this.handler!.subtype, serial: spec.name }, { handler: this.listening(device, properties), io, log })
+      const pump = new Pump(port, runtime, {
+        flush: () => io.submit?.(),
+        broken: (e) => log.error(e.message),
+        failed: (e) => log.error(`${spec.name}: a bug of the host: ${String(e)}`, { stack: (e as Error | undefined)?.stack }),
+      })
+      runtime.hooks.event.tap('supervisor', (event) => {
+        if (event.kind === 'resized') channel.send({ event: 'resized', device, sizeBytes: event.sizeBytes })
+      })
+      this.devices.set(device, { runtime, pump, port })
+      return { properties, sizeBytes: runtime.blocks * runtime.blockSize }
+    } catch (e) {
+      await runtime?.close(0)
+      port.close()
+      throw e
+    }
+  }
+
+  /** The handler, with what its `open` says of the device kept. */
+  private listening(device: number, properties: DeviceProperties): Handler {
+    const handler = this.handler!
+    const { channel } = this.parts
+    return {
+      ...handler,
+      open: (dev: DeviceInfo): unknown => handler.open(Object.create(dev, {
+        declare: { value: (p: DeviceProperties) => { dev.declare(p); Object.assign(properties, p) } },
+        mediumChanged: { value: (sizeBytes: number) => { dev.mediumChanged(sizeBytes); channel.send({ event: 'mediumChanged', device, sizeBytes }) } },
+        report: { value: (kind: Parameters<DeviceInfo['report']>[0]) => { dev.report(kind); channel.send({ event: 'report', device, kind }) } },
+      }) as DeviceInfo),
+    } as Handler
+  }
+
+  private async close(device: number, deadlineMs: number): Promise<null> {
+    const { runtime, pump, port } = this.served(device)
+    this.devices.delete(device)
+    await pump.stop(deadlineMs)
+    try {
+      await runtime.close(0)
+    } finally {
+      pump.close()
+      this.parts.io.release?.(pump.ring.area)
+      port.close()
+    }
+    return null
+  }
+}

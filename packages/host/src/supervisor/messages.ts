@@ -1,0 +1,88 @@
+import { TcmuError } from '../errors'
+import type { Change, DeviceInfo, DeviceProperties, HandlerLog } from '../handler/types'
+import type { Extent } from '../scsi'
+
+/** What a device host needs to find the one package it runs; paths were checked by the host that starts it. */
+export interface HostStart {
+  readonly packagePath: string
+  readonly subtype: string
+  /** Folder of the host's own package, whose SDK handlers get. */
+  readonly hostPackage: string
+}
+
+/** What a handler is, without its code. */
+export interface HandlerFacts {
+  readonly subtype: string
+  readonly summary?: string
+  readonly deviceType?: number
+  /** Callbacks it has. */
+  readonly members: readonly string[]
+  readonly fua?: 'native' | 'emulate'
+}
+
+export interface RemoteSpec {
+  readonly name: string
+  readonly config: string
+  readonly options: unknown
+  readonly sizeBytes: number
+  readonly blockSize: number
+  /** Bytes of the memory that comes with the request, as three descriptors: memory, doorbell to ring, doorbell to hear. */
+  readonly ringBytes: number
+}
+
+export interface RemoteDeviceFacts {
+  readonly properties: DeviceProperties
+  readonly sizeBytes: number
+}
+
+/** What a device host can be asked, by name: what goes there and what comes back. */
+export interface Calls {
+  load: { asks: HostStart; answers: HandlerFacts }
+  check: { asks: { config: string; options: unknown }; answers: true | string }
+  open: { asks: { device: number; spec: RemoteSpec }; answers: RemoteDeviceFacts }
+  reconfigure: { asks: { device: number; change: Change }; answers: number }
+  extents: { asks: { device: number; offset: number; length: number }; answers: readonly Extent[] }
+  close: { asks: { device: number; deadlineMs: number }; answers: null }
+  /** Answered at once by a process whose loop turns. */
+  ping: { asks: null; answers: null }
+}
+export type CallName = keyof Calls
+
+/** An error as it crosses processes; `code` is an errno name or one of ours. */
+export interface RemoteError {
+  readonly message: string
+  readonly code?: string
+  readonly stack?: string
+  /** Of an error of ours. */
+  readonly facts?: TcmuError['facts']
+}
+
+export type ToHost = { readonly [K in CallName]: { readonly id: number; readonly call: K; readonly with: Calls[K]['asks'] } }[CallName]
+export type FromHost =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: RemoteError }
+  | { readonly event: 'resized'; readonly device: number; readonly sizeBytes: number }
+  | { readonly event: 'mediumChanged'; readonly device: number; readonly sizeBytes: number }
+  | { readonly event: 'report'; readonly device: number; readonly kind: Parameters<DeviceInfo['report']>[0] }
+  | { readonly event: 'log'; readonly device: number; readonly level: keyof HandlerLog; readonly message: string; readonly facts?: object }
+
+/** Either end of the way between a host and its device host: a process's IPC channel, or a worker's port. */
+export interface Channel<Out, In> {
+  send(message: Out): void
+  listen(take: (message: In) => void): void
+}
+
+export function remoteError(e: unknown): RemoteError {
+  if (!(e instanceof Error)) return { message: String(e) }
+  const { code } = e as { code?: unknown }
+  return { message: e.message, stack: e.stack, ...(typeof code === 'string' && { code }), ...(e instanceof TcmuError && { facts: e.facts }) }
+}
+
+/** The error again, with its code, so that errno names become sense data here as they would have there. */
+export function errorOf(remote: RemoteError): Error {
+  const { code, facts, message } = remote
+  const ours = code !== undefined && facts !== undefined
+  const e = ours ? new TcmuError(code as TcmuError['code'], message.slice(code.length + 2), facts) : Object.assign(new Error(message), code !== undefined && { code })
+  if (remote.stack !== undefined) e.stack = remote.stack
+  return e
+}
