@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 3
+export const ABI_VERSION = 4
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -127,6 +127,11 @@ export interface NativeCore {
   memfd(size: number): number
   /** A non-blocking counter. */
   eventfd(): number
+  /**
+   * One datagram to a socket of the Unix family; a path that begins with @ is in the abstract name space. Never waits. False when
+   * nobody is there or takes it.
+   */
+  sendDatagram(path: string, text: string): boolean
   /** The two ends of a channel that carries descriptors between processes. */
   descriptorChannel(): [number, number]
   /** One to eight descriptors and a number, without waiting; the other end gets duplicates. Throws an errno error. */

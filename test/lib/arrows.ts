@@ -23,7 +23,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
-export const composers = ['host', 'index', 'cli']
+export const composers = ['host', 'trace', 'port-group', 'index', 'cli']
 
 /** What other packages may import of this repository. */
 const handlerPackage = ['@tcmu/host/handler', '@tcmu/host/scsi']

@@ -116,8 +116,8 @@ describe('refusals', () => {
   })
   test('a directory, a missing folder, a relative path, a file in use', async () => {
     mkdirSync(join(folder, 'directory'), { recursive: true })
-    await expect(serve(join(folder, 'directory'))).rejects.toThrow(/^E_FILE_KIND/)
-    await expect(serve(join(folder, 'nowhere/disk'))).rejects.toThrow(/^E_FILE_FOLDER/)
+    await expect(serve(join(folder, 'directory'))).rejects.toThrow(/^E_CONFIG_REFUSED.*is a directory/)
+    await expect(serve(join(folder, 'nowhere/disk'))).rejects.toThrow(/^E_CONFIG_REFUSED.*there is no folder/)
     expect(existsSync(join(folder, 'nowhere'))).toBe(false)
     await expect(serve('disk')).rejects.toThrow(/^E_CONFIG_REFUSED.*must be absolute/)
     const path = file(MiB)

@@ -164,7 +164,7 @@ describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires
 describe('the service manager', () => {
   test('hears twice in each period that the host is alive, if it asked', async () => {
     const said: string[] = []
-    const end = keepWatchdog({ NOTIFY_SOCKET: '/x', WATCHDOG_USEC: '40000', WATCHDOG_PID: '7' }, 7, (t) => void said.push(t))
+    const end = keepWatchdog({ NOTIFY_SOCKET: '/x', WATCHDOG_USEC: '40000', WATCHDOG_PID: '7' }, 7, (_, t) => void said.push(t))
     await until(() => said.length >= 4, 'four beats')
     end()
     const n = said.length
@@ -174,13 +174,13 @@ describe('the service manager', () => {
   })
   test.each([[{}], [{ NOTIFY_SOCKET: '/x' }], [{ NOTIFY_SOCKET: '/x', WATCHDOG_USEC: '1', WATCHDOG_PID: '8' }], [{ WATCHDOG_USEC: '1' }], [{ NOTIFY_SOCKET: '/x', WATCHDOG_USEC: 'x' }]])('hears nothing when it did not: %j', (env) => {
     const said: string[] = []
-    keepWatchdog(env, 7, (t) => void said.push(t))()
+    keepWatchdog(env, 7, (_, t) => void said.push(t))()
     expect(said).toEqual([])
   })
   test('is told when the host is ready', () => {
     const said: string[] = []
-    tellReady({}, (t) => void said.push(t))
-    tellReady({ NOTIFY_SOCKET: '/x' }, (t) => void said.push(t))
+    tellReady({}, (_, t) => void said.push(t))
+    tellReady({ NOTIFY_SOCKET: '/x' }, (_, t) => void said.push(t))
     expect(said).toEqual(['READY=1'])
   })
 })

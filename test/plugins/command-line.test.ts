@@ -1,3 +1,4 @@
+import { HANDLER_API_VERSION } from '@tcmu/host/handler'
 import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -77,8 +78,8 @@ describe('what fails says why, exit 1', () => {
     [['check', 'ram/x', '--options', '{"level":"high"}', ...at], /E_OPTIONS: device to check \(ram\): option level: wanted an integer, found "high"/],
     [['handlers', '--config', 'none.json'], /E_CONFIG_FILE: .*none\.json: there is no such file/],
     [['devices', '--socket', 'nowhere.sock'], /E_NOT_RUNNING/],
-    [['serve', '--lun', 'name=a,cfgstring=file//tmp/is/not/there'], /E_FILE_FOLDER: device a .*there is no folder/],
-    [['serve', '--lun', 'name=a,size=1M,cfgstring=file//dev/is-not-there'], /E_FILE_MISSING: device a .*devices are not made/],
+    [['serve', '--lun', 'name=a,cfgstring=file//tmp/is/not/there'], /E_CONFIG_REFUSED: device a.*there is no folder/],
+    [['serve', '--lun', 'name=a,size=1M,cfgstring=file//dev/is-not-there'], /E_CONFIG_REFUSED: device a.*devices are not made/],
     [['devices'], /E_NOT_RUNNING: no tcmu-host answers on .*\/home\/tcmu-host\.sock/],
     [['serve', ...at, ...lun, '--chap-user', 'joe', '--chap-secret-file', 'none'], /E_SECRET_FILE: CHAP secret file none: there is no such file\. It is a file with one line/],
     [['serve', ...at, ...lun, '--portal', '192.0.2.1:0', '--allow-open-portal'], /E_PORTAL_LISTEN: the portal cannot listen on 192\.0\.2\.1:0: this machine has no such address/],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { blockCommands, CommandTable, CopyJob, DataArea, Direction, type Nexus, sam, Segments, senseKey, statusTable } from '@tcmu/host/scsi'
-import { copyListLid1, copyListLid4, copySegment, cscd, InitiatorTask, decodeSense, LogLines } from '@tcmu/host/testing'
+import { copyListLid1, copyListLid4, copySegment, cscd, InitiatorTask, decodeSense, LogLines, MemoryPortGroups } from '@tcmu/host/testing'
 import { BLOCK, disk } from './harness'
 
 /** A small disk, so that random addresses are often inside. */
@@ -53,6 +53,7 @@ async function device(log: LogLines) {
     sizeBytes: BLOCKS * BLOCK, log, strictCdb: false, declare: { sanitize: true, maxAtomicBlocks: 8 },
     handler: { extents: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
   })
+  device.usePortGroups(new MemoryPortGroups())
   return device
 }
 

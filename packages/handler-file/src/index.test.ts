@@ -1,25 +1,82 @@
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import type { DeviceInfo, DeviceProperties, IoFile, OpenFile } from '@tcmu/host/handler'
 import handler from '.'
-import { mayMake, missingError, sizeError } from './size'
+import { mayMake } from './check'
+import { missingError, sizeError } from './size'
 
-test('cfgstring file//var/lib/img', () => {
-  expect(handler.checkConfig!('/var/lib/img', undefined)).toBe(true)
-})
+const root = mkdtempSync(join(tmpdir(), 'tcmu-file-check-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+const check = (path: string) => Promise.resolve(handler.checkConfig!(path, undefined))
 
-test.each([
-  ['', /path is missing.*file\/\/srv/],
-  ['var/lib/img', /must be absolute; write file\/\/var\/lib\/img/],
-  ['/a\0b', /zero byte/],
-])('cfgstring file/%j', (config, expected) => {
-  expect(handler.checkConfig!(config, undefined)).toMatch(expected)
-})
+describe('a configuration', () => {
+  writeFileSync(join(root, 'disk'), 'x')
+  mkdirSync(join(root, 'sub'))
+  const cases: readonly (readonly [path: string, expected: true | RegExp])[] = [
+    ['', /path is missing.*file\/\/srv/],
+    ['var/lib/img', /must be absolute; write file\/\/var\/lib\/img/],
+    ['/a\0b', /zero byte/],
+    [join(root, 'disk'), true],
+    [join(root, 'new'), true],
+    [join(root, 'sub'), /\/sub is a directory; a LUN is kept in a regular file or on a block device/],
+    ['/etc', /^\/etc is a directory/],
+    ['/dev/null', /is a character device/],
+    [join(root, 'none/disk'), /\/none\/disk: there is no folder .*\/none; make it, or correct the path/],
+    [join(root, 'disk/below'), /a part of the path is no folder/],
+    [`${join(root, 'new')}/`, /ends in a slash; name a file/],
+    ['/dev/nothing-of-that-name', /is not there, and devices are not made/],
+    [`/${'x'.repeat(300)}`, /cannot be looked at \(ENAMETOOLONG\)/],
+  ]
+  test.each(cases)('file/%s', async (path, expected) => {
+    if (expected === true) expect(await check(path)).toBe(true)
+    else expect(await check(path)).toMatch(expected)
+  })
 
-test('any text is either a path or refused with a sentence', () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (text) => {
-    const verdict = handler.checkConfig!(text, undefined)
-    return verdict === true ? text.startsWith('/') && !text.includes('\0') : typeof verdict === 'string' && verdict.length > 10
-  }))
+  test('a pipe and a socket are told apart, and nothing waits for them', async () => {
+    execFileSync('mkfifo', [join(root, 'pipe')])
+    expect(await check(join(root, 'pipe'))).toMatch(/is a pipe/)
+    const server = createServer().listen(join(root, 'socket'))
+    await once(server, 'listening')
+    expect(await check(join(root, 'socket'))).toMatch(/is a socket/)
+    server.close()
+  })
+
+  test('it changes nothing', async () => {
+    await check(join(root, 'new'))
+    expect(existsSync(join(root, 'new'))).toBe(false)
+  })
+
+  test('what a user may not do is said', () => {
+    chmodSync(root, 0o755)
+    for (const [name, mode] of [['closed', 0o700], ['unwritable', 0o755]] as const) mkdirSync(join(root, name), { mode })
+    writeFileSync(join(root, 'secret'), '', { mode: 0o600 })
+    if (process.getuid!() !== 0) return expect(check(join(root, 'secret'))).resolves.toBe(true)
+    // The code is loaded by who may read it, and asked as somebody who may nothing.
+    const script = `
+      const { transformFileSync } = require('@swc/core')
+      const options = { swcrc: false, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }
+      require.extensions['.ts'] = (m, f) => m._compile(transformFileSync(f, options).code, f)
+      const { checkPath } = require(process.argv[1])
+      process.setgroups([]); process.setgid(65534); process.setuid(65534)
+      Promise.all(process.argv.slice(2).map((p) => checkPath(p))).then((v) => console.log(JSON.stringify(v)))`
+    const args = ['closed/disk', 'unwritable/disk', 'secret'].map((n) => join(root, n))
+    const said = JSON.parse(execFileSync(process.execPath, ['-e', script, join(__dirname, 'check.ts'), ...args], { encoding: 'utf8', cwd: __dirname })) as string[]
+    expect(said[0]).toMatch(/may not look into its folder/)
+    expect(said[1]).toMatch(/this user may not make it in .*\/unwritable/)
+    expect(said[2]).toMatch(/cannot be read by this user/)
+  })
+
+  test('any text is either a path or refused with a sentence', async () => {
+    await fc.assert(fc.asyncProperty(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), async (text) => {
+      const verdict = await check(text)
+      return verdict === true ? text.startsWith('/') && !text.includes('\0') : typeof verdict === 'string' && verdict.length > 10
+    }))
+  })
 })
 
 describe('sizes', () => {

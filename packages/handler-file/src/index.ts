@@ -1,5 +1,6 @@
 import { type DeviceInfo, defineHandler, type IoFile, Status } from '@tcmu/host/handler'
-import { mayMake, missingError, sizeError } from './size'
+import { checkPath, mayMake } from './check'
+import { missingError, sizeError } from './size'
 
 /** Opening for writing failed with one of these: the file can still be served for reading. */
 const writeRefused: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS'])
@@ -39,11 +40,7 @@ export default defineHandler({
   subtype: 'file',
   summary: 'one regular file or block device',
 
-  checkConfig(path: string) {
-    if (path === '') return 'the path is missing; write file/ and then the path, as in file//srv/disk0.img'
-    if (!path.startsWith('/')) return `the path must be absolute; write file//${path} if that is meant`
-    return path.includes('\0') ? 'the path contains a zero byte' : true
-  },
+  checkConfig: checkPath,
 
   async open(dev): Promise<IoFile> {
     const file = await openFile(dev)

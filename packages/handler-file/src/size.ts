@@ -1,4 +1,5 @@
 import { type IoFile, TcmuError } from '@tcmu/host/handler'
+import { mayMake } from './check'
 
 /**
  * Why a file does not fit a device of `sizeBytes` (0: of any size), or undefined when it does. A regular file must have
@@ -18,9 +19,6 @@ export function sizeError(file: Pick<IoFile, 'path' | 'size' | 'blockDevice'>, s
   if (file.size < sizeBytes) return refuse(`give the LUN size=${file.size}, or make the file larger: truncate -s ${sizeBytes} '${file.path}'`)
   return refuse(`give the LUN size=${file.size}; a file is never cut off`)
 }
-
-/** Below /dev a missing name is a missing device: a file in its place would look like one, and be gone after a restart. */
-export const mayMake = (path: string): boolean => !/^\/+dev\/+(?!shm\/)/.test(path)
 
 /** Nothing is at `path`, and it is not to be made. */
 export const missingError = (path: string, device: string): TcmuError =>

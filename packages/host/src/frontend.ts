@@ -24,6 +24,8 @@ export interface PortalOptions {
   readonly log: HandlerLog
   /** Folder for what must outlive the process, e.g. persistent reservations. Left out: nothing does. */
   readonly stateDir?: string
+  /** What INQUIRY says of the portal's port: its relative identifier and its group. */
+  readonly portGroup?: { readonly id: number; readonly relativePort: number }
   /** Bind a non-loopback address without CHAP. */
   readonly allowOpen?: boolean
 }

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
@@ -9,6 +9,8 @@ import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
+import { PortalGroup } from './port-group'
+import { traceCommands } from './trace'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
 import { ModeFile, StateFileError } from './state'
 import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
@@ -40,6 +42,8 @@ export interface HostOptions {
   readonly chap?: Chap
   readonly acl?: readonly string[]
   readonly allowOpen?: boolean
+  /** Target port group of the portal. Left out: there are none. */
+  readonly portGroup?: PortGroupConfig
   readonly handlerRoot?: string
   readonly handlerRootAsked?: boolean
   readonly handlerPaths?: readonly string[]
@@ -89,6 +93,8 @@ export interface DeviceRecord {
 }
 
 const sentenceOf = (e: TcmuError): string => e.message.slice(e.code.length + 2)
+/** A handler that looks at a dead network file system may never answer; who asks over D-Bus gives up after 25 s. */
+const CHECK_MS = 15_000
 /** A handler whose `open` takes longer is named. */
 const SLOW_OPEN_MS = 10_000
 
@@ -97,6 +103,8 @@ export class Host {
   readonly hooks = hostHooks()
   readonly log: Logger
   readonly targetName: string
+  /** The target port group of the portal, when it is to be one. */
+  readonly portGroup: PortalGroup | undefined
   private readonly sequence: Sequence
   private readonly devicesByLun = new Map<number, DeviceRuntime>()
   private found: HandlerRegistry | undefined
@@ -110,6 +118,7 @@ export class Host {
   constructor(private readonly options: HostOptions) {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
+    this.portGroup = options.portGroup && new PortalGroup(options.portGroup)
     this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), log: (handler) => handlerLog(this.log, { handler }) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
@@ -173,7 +182,8 @@ export class Host {
   async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
     const handler = await this.loadHandler(subtype)
     this.registry.checkOptions(subtype, options, 'to check')
-    const verdict = await handler.checkConfig?.(config, options)
+    const asked = Promise.resolve(handler.checkConfig?.(config, options))
+    const verdict = await within(CHECK_MS, asked, () => `the handler ${subtype} has not said anything for ${CHECK_MS / 1000} s; does what it looks at hang?`)
     return typeof verdict === 'string' ? verdict : true
   }
 
@@ -205,6 +215,7 @@ export class Host {
       try {
         const device = await this.openDevice({ ...config, serial: config.serial ?? serialOf(this.targetName, config.name) })
         this.devicesByLun.set(lun, device)
+        this.portGroup?.attach(device)
         await this.hooks.deviceAdded.promise(device)
         this.log.info({ device: config.name, lun }, `${config.subtype}/${config.config} is LUN ${lun}, ${device.blocks} blocks of ${device.blockSize} bytes`)
       } catch (e) {
@@ -223,6 +234,7 @@ export class Host {
     return {
       open: (spec, serial) => this.openDevice(spec, serial),
       knows: (subtype) => this.registry.knows(subtype),
+      elsewhere: (subtype) => this.externalSubtypes.includes(subtype),
       flush: () => this.io?.submit?.(),
       release: (area) => this.io?.release?.(area),
       added: async (minor, device) => {
@@ -244,7 +256,9 @@ export class Host {
     const handler = await this.loadHandler(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
-      return await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })
+      const device = await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })
+      traceCommands(this.log.child({ device: name, handler: subtype }), device)
+      return device
     } finally {
       clearTimeout(slow)
     }
@@ -302,7 +316,7 @@ export class Host {
     const { portal = { address: '127.0.0.1', port: ISCSI_PORT }, chap, acl, allowOpen, stateDir } = this.options
     const frontEnd = await (this.options.parts?.frontEnd ?? (() => loadFrontEnd('iscsi')))()
     this.portal = frontEnd.createPortal({
-      ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, log: handlerLog(this.log, { frontend: 'iscsi' }),
+      ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, portGroup: this.portGroup, log: handlerLog(this.log, { frontend: 'iscsi' }),
     })
     try {
       this.bound = await this.portal.listen()

@@ -57,6 +57,8 @@ export interface PortalOptions {
   readonly log: PortalLog
   /** Folder for what must outlive the process: persistent reservations. Left out: nothing does. */
   readonly stateDir?: string
+  /** What INQUIRY says of the portal's port: its relative identifier and its group. Left out: port 1, no group. */
+  readonly portGroup?: { readonly id: number; readonly relativePort: number }
   /** Bind a non-loopback address without CHAP. */
   readonly allowOpen?: boolean
   readonly limits?: Partial<PortalLimits>

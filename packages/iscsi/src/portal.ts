@@ -59,7 +59,7 @@ class PortalServer implements Portal {
     this.limits = limits
     this.log = options.log
     this.quiet = new QuietLog(options.log)
-    this.target = new Target(targetName, observers)
+    this.target = new Target(targetName, observers, options.portGroup)
     for (const [number, lu] of options.luns) this.target.addLun(number, lu)
     this.host = {
       target: this.target, policy: { targetName, chap, acl }, limits, buffers: new BufferPool(limits.bufferBytes), crc32c, log: this.quiet,

@@ -35,11 +35,12 @@ export class Target {
   private readonly wellKnown: Responder = wellKnownLun(this.numbers)
   private readonly port: PortIdentity
 
-  constructor(readonly name: string, private readonly observers: readonly LunObserver[] = []) {
+  constructor(readonly name: string, private readonly observers: readonly LunObserver[] = [], group?: { readonly id: number; readonly relativePort: number }) {
     this.port = Object.freeze({
       versionDescriptor: versionDescriptor.ISCSI,
       designators: [
-        portNumber(designatorType.RELATIVE_TARGET_PORT, RELATIVE_PORT, protocol.ISCSI),
+        portNumber(designatorType.RELATIVE_TARGET_PORT, group?.relativePort ?? RELATIVE_PORT, protocol.ISCSI),
+        ...(group ? [portNumber(designatorType.TARGET_PORT_GROUP, group.id, protocol.ISCSI)] : []),
         nameString(targetPortName(name), association.TARGET_PORT, protocol.ISCSI),
         nameString(name, association.TARGET_DEVICE, protocol.ISCSI),
       ],

@@ -6,13 +6,13 @@ import { logSettings } from './daemon'
 import type { ServeFlags, Surroundings } from './options'
 
 /** Keys that a running host takes; the others wait for its next start. */
-const live: ReadonlySet<string> = new Set(['file', 'logLevel', 'logLevels', 'logDir', 'logFormat'])
+const live: ReadonlySet<string> = new Set(['file', 'logLevel', 'logLevels', 'logDir', 'logFormat', 'portGroup'])
 
 const changedKeys = (before: Config, now: Config): string[] =>
   Object.keys({ ...before, ...now }).filter((k) => !isDeepStrictEqual(before[k as keyof Config], now[k as keyof Config]))
 
 /** Follow the configuration while the host runs: a good one is taken whole, of a bad one nothing is. Returns what ends it. */
-export function followConfig(flags: ServeFlags, at: Surroundings, start: Config, log: HostLog): () => void {
+export function followConfig(flags: ServeFlags, at: Surroundings, start: Config, log: HostLog, changed?: (config: Config) => void): () => void {
   let current = start
   const reload = (): void => {
     const faults: Error[] = []
@@ -23,6 +23,7 @@ export function followConfig(flags: ServeFlags, at: Surroundings, start: Config,
       if (!keys.length) return
       log.apply(logSettings(flags, at, next))
       current = next
+      changed?.(next)
       const waiting = keys.filter((k) => !live.has(k))
       log.logger.info(`configuration read again; changed: ${keys.join(', ')}${waiting.length ? `; ${waiting.join(', ')} will hold from the next start on` : ''}`)
     } catch (e) {

@@ -132,6 +132,7 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
     dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),
     acl: config.acl,
+    portGroup: config.portGroup,
     allowOpen: flags.allowOpenPortal === true,
     stateDir: flags.stateDir,
     socketAsked: flags.socket !== undefined,

@@ -55,7 +55,8 @@ export async function serve(flags: ServeFlags, at: Surroundings): Promise<number
   const chosen = { ...flags, frontend: choice.frontend }
   const { hostLog, config, ...options } = serveOptions(chosen, at)
   const { log } = options
-  const unfollow = followConfig(chosen, at, config, hostLog)
+  const host = createHost({ ...options, log })
+  const unfollow = followConfig(chosen, at, config, hostLog, (next) => host.portGroup?.change(next.portGroup?.state))
   const unwatched = keepWatchdog(at.env, process.pid)
   process.on('SIGHUP', () => hostLog.reopen())
   const signalled = firstSignal(log)
@@ -63,7 +64,6 @@ export async function serve(flags: ServeFlags, at: Surroundings): Promise<number
   const fault = new Promise<string>((resolve) => (faulted = resolve))
   catchFaults(log, faulted)
   log.info(`front end: ${choice.frontend} (${choice.why})`)
-  const host = createHost({ ...options, log })
   const first = await Promise.race([host.start().then(() => undefined), signalled, fault])
   if (first === undefined) {
     process.stdout.write(`${['ready', ...host.urls].join(' ')}\n`)

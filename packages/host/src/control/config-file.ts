@@ -50,6 +50,7 @@ export interface Config {
   readonly portal?: string
   readonly chap: NonNullable<ConfigFile['chap']>
   readonly acl?: readonly string[]
+  readonly portGroup?: ConfigFile['portGroup']
   readonly luns: readonly LunConfig[]
 }
 

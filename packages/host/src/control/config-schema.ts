@@ -2,6 +2,8 @@ import { NAME_PATTERN, SERIAL_PATTERN } from './lun'
 
 export const logLevelNames = ['crit', 'error', 'warning', 'info', 'debug', 'debug-scsi-cmd'] as const
 
+export const portStates = ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning'] as const
+
 const text = { type: 'string', minLength: 1, maxLength: 8192 } as const
 const level = { enum: [0, 1, 2, 3, 4, 5, ...logLevelNames] } as const
 const size = { anyOf: [{ type: 'integer', minimum: 0 }, text] } as const
@@ -29,6 +31,18 @@ export const configSchema = {
       },
     },
     acl: { type: 'array', maxItems: 1024, items: text, description: 'Names of the initiators that may log in; left out: all.' },
+    portGroup: {
+      type: 'object',
+      description: 'Target port group that the portal is; left out: initiators hear nothing of groups. For hosts that serve the same disks.',
+      additionalProperties: false,
+      required: ['id'],
+      properties: {
+        id: { type: 'integer', minimum: 1, maximum: 65535, description: 'Number of the group; each host has its own.' },
+        port: { type: 'integer', minimum: 1, maximum: 65535, description: 'Relative target port identifier; each host has its own. Left out: the number of the group.' },
+        state: { enum: portStates, description: 'What the portal lets through. Left out: `optimized`. Initiators hear of a change.' },
+        preferred: { type: 'boolean', description: 'Initiators had better use this one.' },
+      },
+    },
     logLevels: { type: 'object', additionalProperties: level, description: 'Levels of single devices, by their names.' },
     logDir: { ...text, description: 'Folder for `tcmu-runner.log`.' },
     logFormat: { enum: ['text', 'json'], description: 'Lines of the log file: as the C daemon writes them, or JSON.' },
@@ -58,6 +72,14 @@ export const configSchema = {
   },
 } as const
 
+/** The target port group of the portal. */
+export interface PortGroupConfig {
+  readonly id: number
+  readonly port?: number
+  readonly state?: (typeof portStates)[number]
+  readonly preferred?: boolean
+}
+
 type Level = number | (typeof logLevelNames)[number]
 
 /** What a file that holds to the schema gives. */
@@ -74,6 +96,7 @@ export interface ConfigFile {
   readonly portal?: string
   readonly chap?: { readonly user?: string; readonly secretFile?: string; readonly mutualUser?: string; readonly mutualSecretFile?: string }
   readonly acl?: readonly string[]
+  readonly portGroup?: PortGroupConfig
   readonly luns?: readonly {
     readonly name: string
     readonly size?: number | string

@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { quote } from '../errors'
 import { type Change, Status } from '../handler'
 import { type Cfgstring, parseCfgstring } from './cfgstring'
+import { within } from './within'
 import { type MediumChange, type MediumVerdict, type ServedHandler, sentenceOf, type Verdict } from './dbus-objects'
 
 /** A device as far as a change of its medium goes. */
@@ -23,16 +24,6 @@ export interface HandlerSource {
 const CHECK_MS = 20_000
 const { EINVAL, ENODEV, EOPNOTSUPP, EBUSY, EIO, ETIMEDOUT } = constants.errno
 const failed = (errno: number, message: string): MediumVerdict => ({ rc: -errno, message })
-
-async function within<T>(ms: number, work: Promise<T>, late: () => T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<T>((resolve) => (timer = setTimeout(() => resolve(late()), ms).unref()))
-  try {
-    return await Promise.race([work, deadline])
-  } finally {
-    clearTimeout(timer)
-  }
-}
 
 /** The cfgstring of this subtype, or what is wrong with it. */
 function read(subtype: string, text: string): Cfgstring | string {

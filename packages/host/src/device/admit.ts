@@ -24,6 +24,8 @@ function refuse(lun: Lun, task: Task, row: CommandRow): Status | undefined {
     const wrong = refuseCdb(task, row, lun.strictCdb)
     if (wrong !== undefined) return wrong
   }
+  const barred = lun.barrier?.(task, row)
+  if (barred !== undefined) return barred
   if (row.access === 'write' && (lun.readOnly || lun.modes.swp)) return Status.WRITE_PROTECTED
   if (lun.stopped && !row.allowed?.stopped) return Status.STOPPED
   return undefined

@@ -1,15 +1,18 @@
 import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
-  Abilities, Access, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, SavedModes, Task,
+  Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { blockModePages, restoreModes } from '../scsi'
 import { stage } from '../scsi/lun'
 import { CopyJobs } from '../scsi/copy/jobs'
+import { op } from '../scsi/opcodes'
 import { Turns } from '../scsi/medium'
 import { initialModes } from '../scsi/mode-pages'
 import { isStatus, Status } from '../scsi/status'
 import { conditionFor, runRow } from './admit'
+import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from './alua'
+import { Availability } from './availability'
 import { Attentions } from './attention'
 import { Complaints } from './complaints'
 import { faultOf, isThenable } from './fault'
@@ -18,7 +21,7 @@ import { Operations } from './operations'
 import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
-import { type Event, move, type State } from './lifecycle'
+import type { State } from './lifecycle'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
 import { SpaceWatch } from './space-watch'
@@ -26,8 +29,6 @@ import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULAT
 import { count, type Counters, counters } from './statistics'
 import { WriteCache } from './write-cache'
 
-/** After `close` told live commands to stop, how long their handler has to let go of them. */
-const ABORT_GRACE_MS = 2000
 
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
@@ -48,13 +49,15 @@ export class DeviceRuntime implements LogicalUnit {
   readonly rotationRate: number
   readonly unmappedReadsZero: boolean
   stopped = false
+  barrier: Barrier | undefined
+  /** Told of each command before anything else is; undefined: nobody wants to know. */
+  trace: ((task: Task) => void) | undefined
   readonly scratch = new Turns(MOST_EMULATED)
   readonly operations = new Operations(
     (e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
   )
   readonly copies = new CopyJobs()
 
-  private lifecycle: State = 'running'
   private capacity: number
   private configText: string
   private readonly cache: WriteCache
@@ -63,13 +66,16 @@ export class DeviceRuntime implements LogicalUnit {
   private portOf: LunExtension['port']
   private unitsOf: LunExtension['units']
   private readonly live = new Inflight()
+  private readonly available: Availability
+  private groups: PortGroups | undefined
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
   private readonly complaints: Complaints
   private readonly space = new SpaceWatch(this, (e) => this.complaints.error('space', `${this.name}: ${faultOf(e, 'none').message}`))
 
   constructor(private readonly parts: DeviceParts) {
-    const { spec, handler, properties: p } = parts
+    const { spec, backend, properties: p } = parts
+    const { handler } = backend
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
@@ -85,21 +91,23 @@ export class DeviceRuntime implements LogicalUnit {
     this.unmappedReadsZero = p.unmappedReadsZero === true
     this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
     this.writeCacheDefault = p.writeCache ?? blocks?.flush !== undefined
-    this.cache = new WriteCache(
-      this.writeCacheDefault, blocks ? wireOps(blocks, parts.state, this.hooks.ops) : noOps,
-      { reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => handler.reconfigure?.(parts.state, change), writesDone: () => this.writesDone() },
-    )
+    this.cache = new WriteCache(this.writeCacheDefault, blocks ? wireOps(blocks, backend, this.hooks.ops) : noOps, {
+      reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
+      writesDone: () => this.writesDone(),
+    })
+    this.available = this.watchBackend()
     this.tapChain(blocks)
   }
 
   private tapChain(blocks: BlocksHandler | undefined): void {
     const { command } = this.hooks
-    const { handler, state } = this.parts
+    const { backend } = this.parts
+    const { handler } = backend
     const condition = (task: Task): Status | undefined => conditionFor(this, task, task.row)
     command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task, condition))
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(state, task, this)
+        const result = handler.handleCmd!(backend.state, task, this)
         return result === Status.NOT_HANDLED ? undefined : result
       })
     }
@@ -128,13 +136,13 @@ export class DeviceRuntime implements LogicalUnit {
     return this.cache.ops
   }
   get state(): State {
-    return this.lifecycle
+    return this.available.state
   }
   get inflight(): number {
     return this.live.count
   }
   get commands(): CommandTable {
-    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this.abilities), ...this.extra]))
+    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extra]))
   }
 
   extend(part: LunExtension): void {
@@ -162,10 +170,12 @@ export class DeviceRuntime implements LogicalUnit {
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
     this.copies.forget(nexus)
-    this.parts.handler.nexusLost?.(this.parts.state, nexus)
+    const { backend } = this.parts
+    if (backend.open) backend.handler.nexusLost?.(backend.state, nexus)
   }
   async reset(): Promise<void> {
-    this.parts.handler.reset?.(this.parts.state)
+    const { backend } = this.parts
+    if (backend.open) backend.handler.reset?.(backend.state)
     this.copies.clear()
     await this.restore()
     this.attention(Status.BUS_DEVICE_RESET)
@@ -183,14 +193,14 @@ export class DeviceRuntime implements LogicalUnit {
 
   /** Mode parameters as after power on; `onlySaved` leaves those alone that were never saved. */
   async restore(onlySaved = false): Promise<void> {
-    if (isBlocks(this.parts.handler)) await restoreModes(this, blockModePages, onlySaved)
+    if (isBlocks(this.parts.backend.handler)) await restoreModes(this, blockModePages, onlySaved)
     this.space.update()
   }
 
   transferOf(task: Task): number {
     const row = this.commands.find(task.cdb)
     if (!row || task.cdbLength < row.cdb.size) {
-      return this.parts.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
+      return this.parts.backend.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
     }
     const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
     const most = (this.limits.longestTransfer ?? this.limits.maxTransfer) * this.blockSize
@@ -204,10 +214,12 @@ export class DeviceRuntime implements LogicalUnit {
 
   perform(task: Task, row: CommandRow | undefined): void {
     this.live.add(task)
+    if (this.available.deadlines) task.started = this.available.deadlines.now
     task.row = row
+    if (this.trace) this.trace(task)
     let result: Result | undefined
     try {
-      result = this.lifecycle === 'running' ? this.hooks.command.call(task) : this.unavailable()
+      result = this.available.open ? this.hooks.command.call(task) : this.unavailable(task)
     } catch (e) {
       this.settle(task, this.explain(task, e))
       return
@@ -229,8 +241,12 @@ export class DeviceRuntime implements LogicalUnit {
     )
   }
 
-  private unavailable(): Status {
-    return this.lifecycle === 'recovering' ? Status.BUSY : Status.NOT_READY
+  /** Recovery is not for ever: initiators try again after BUSY. What needs no handler is answered. */
+  private unavailable(task: Task): Result {
+    const { state } = this.available
+    if (state !== 'recovering' && state !== 'running') return Status.NOT_READY
+    if (task.row?.allowed?.recovering) return runRow(this, this.commands, this.gate, task)
+    return task.cdb[0] === op.TEST_UNIT_READY ? Status.BECOMING_READY : Status.BUSY
   }
 
   /** The one place where what a handler threw becomes a status, and is logged. */
@@ -240,7 +256,8 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   private fault(e: unknown, command: string, access: Access, facts: object = {}): Status {
-    const { status, message, kind, stack } = faultOf(e, access)
+    const { status, message, kind, stack, lost } = faultOf(e, access)
+    if (lost) this.report('connection-lost')
     this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, { ...facts, ...(stack !== undefined && { stack }) })
     return status
   }
@@ -290,9 +307,10 @@ export class DeviceRuntime implements LogicalUnit {
   /** Tell the handler of a change; when it agrees, initiators hear of it. */
   async reconfigure(change: Change): Promise<Status> {
     if (change.kind === 'writeCache') return this.setWriteCache(change.on)
-    const { handler, state } = this.parts
-    if (!handler.reconfigure) return Status.NOT_HANDLED
-    const status = (await handler.reconfigure(state, change)) ?? Status.OK
+    const { backend } = this.parts
+    if (!backend.handler.reconfigure) return Status.NOT_HANDLED
+    if (!backend.open) return Status.BUSY
+    const status = (await backend.handler.reconfigure(backend.state, change)) ?? Status.OK
     if (status === Status.OK && change.kind === 'size') this.resized(change.sizeBytes)
     if (status === Status.OK && change.kind === 'config') this.configText = change.config
     return status
@@ -315,29 +333,38 @@ export class DeviceRuntime implements LogicalUnit {
     this.hooks.event.call({ kind: 'resized', sizeBytes })
   }
 
-  private advance(event: Event): void {
-    this.lifecycle = move(this.lifecycle, event, this.name)
-    this.hooks.event.call({ kind: 'state', state: this.lifecycle })
+  /** What the handler says of its backend. */
+  report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
+    if (kind === 'space-low') this.attention(Status.SOFT_THRESHOLD)
+    this.available.report(kind)
+  }
+
+  private watchBackend(): Availability {
+    const { spec, backend, log, recovery } = this.parts
+    return new Availability({
+      name: spec.name, subtype: spec.subtype, backend, log, live: this.live, event: this.hooks.event, counters: this.counters,
+      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: recovery,
+    })
+  }
+
+  get portGroups(): PortGroups | undefined {
+    return this.groups
+  }
+
+  /** The target port groups that commands come through, as a front end has them. */
+  usePortGroups(source: PortGroupSource): void {
+    const { lock } = this.available
+    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
+    groups.watch(() => (this.table = undefined))
+    this.groups = groups
+    this.table = undefined
+    this.barrier = barrierOf(source, lock)
   }
 
   /** Take nothing new, wait for what is under way, close the handler. After `deadlineMs` live commands are aborted. */
   async close(deadlineMs: number): Promise<void> {
-    if (this.lifecycle !== 'running' && this.lifecycle !== 'recovering') return
-    this.advance('remove')
     this.space.stop()
     await this.history.selfTests.background?.stop()
-    if (!(await this.live.drained(deadlineMs))) {
-      for (const task of this.live.filter(() => true)) task.abort()
-      if (!(await this.live.drained(ABORT_GRACE_MS))) {
-        this.parts.log.error(`${this.name}: ${this.live.count} commands did not end; closing ${this.subtype} under them`)
-      }
-    }
-    await Promise.race([this.operations.stop(), new Promise((r) => setTimeout(r, ABORT_GRACE_MS).unref())])
-    this.advance('idle')
-    try {
-      await this.parts.handler.close?.(this.parts.state)
-    } finally {
-      this.advance('closed')
-    }
+    await this.available.close(deadlineMs)
   }
 }

@@ -1,4 +1,4 @@
-import { statusOfError } from '../handler/errno'
+import { losesBackend, statusOfError } from '../handler/errno'
 import type { Access } from '../scsi/command-table'
 import { Status } from '../scsi/status'
 
@@ -10,6 +10,8 @@ export interface Fault {
   readonly kind: string
   /** Where it came from, when it is no error of the system. */
   readonly stack?: string | undefined
+  /** The backend is not there any more: it has to be opened again. */
+  readonly lost?: boolean
 }
 
 /** Anything can be thrown, also what throws again when it is looked at. */
@@ -18,7 +20,7 @@ export function faultOf(e: unknown, access: Access): Fault {
     const error = e instanceof Error ? e : new Error(String(e))
     const { code } = error as { code?: string | number }
     return {
-      status: statusOfError(e, access), message: String(error.message), kind: String(code ?? error.name), ...(code === undefined && { stack: error.stack }),
+      status: statusOfError(e, access), message: String(error.message), kind: String(code ?? error.name), lost: losesBackend(e), ...(code === undefined && { stack: error.stack }),
     }
   } catch {
     return { status: Status.HW_ERR, message: 'something was thrown that cannot be looked at', kind: 'unknown' }

@@ -1,3 +1,5 @@
+export type { PortGroupSource } from './alua'
+export type { CommandLimits } from './deadlines'
 export * from './device'
 export * from './hooks'
 export * from './open'

@@ -1,7 +1,7 @@
 import { type DeviceInfo, type DeviceProperties, isBlocks, type CommandsHandler } from '../handler/types'
 import { type TcmuError, tcmuError } from '../errors'
 import { blockCommands } from '../scsi/commands'
-import { Status } from '../scsi/status'
+import { Backend } from './backend'
 import { DeviceRuntime } from './device'
 import type { DeviceDeps, DeviceSpec } from './spec'
 
@@ -43,13 +43,9 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   let sizeBytes = spec.sizeBytes
   let mayBeEmpty = false
   let runtime: DeviceRuntime | undefined
-  const info: DeviceInfo = {
+  const info: Omit<DeviceInfo, 'reopen' | 'declare'> = {
     name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
     blockSize: spec.blockSize, log, io: deps.io,
-    declare: (p) => {
-      if (runtime) throw tcmuError('E_DECLARE_LATE', { device: spec.name, cfgstring: cfgstringOf(spec) })
-      Object.assign(properties, p)
-    },
     resized: (bytes) => {
       if (runtime) runtime.resized(bytes)
       else sizeBytes = bytes
@@ -60,20 +56,25 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
       else sizeBytes = bytes
     },
     report: (kind) => {
-      log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
-      if (kind === 'space-low') runtime?.attention(Status.SOFT_THRESHOLD)
-      runtime?.hooks.event.call({ kind })
+      if (runtime) runtime.report(kind)
+      else log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
     },
   }
-  const state: unknown = await handler.open(info)
+  const declare = (p: DeviceProperties): void => {
+    if (runtime) throw tcmuError('E_DECLARE_LATE', { device: spec.name, cfgstring: cfgstringOf(spec) })
+    Object.assign(properties, p)
+  }
+  const again = async (): Promise<unknown> =>
+    handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * spec.blockSize, reopen: true, declare: () => undefined })
+  const backend = new Backend(handler, await handler.open({ ...info, reopen: false, declare }), again)
   try {
     if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes)
     const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
-    runtime = new DeviceRuntime({ spec, handler, state, properties, sizeBytes, rows, log, serial: deps.serial, savedModes: deps.savedModes })
+    runtime = new DeviceRuntime({ spec, backend, properties, sizeBytes, rows, log, serial: deps.serial, recovery: deps.recovery, savedModes: deps.savedModes })
     await runtime.restore(true)
     return runtime
   } catch (e) {
-    await handler.close?.(state)
+    await backend.close()
     throw e
   }
 }

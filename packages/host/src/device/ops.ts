@@ -34,19 +34,20 @@ function choose<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Res
 }
 
 /** The medium as the generic layer uses it: the handler's callbacks behind their filters. */
-export function wireOps<S>(handler: BlocksHandler<S>, state: S, hooks: OpHooks): BlockOps {
+export function wireOps<S>(handler: BlocksHandler<S>, backend: { readonly state: unknown }, hooks: OpHooks): BlockOps {
   const h = handler
-  hooks.read.tap({ name: h.subtype, stage: 100 }, (io) => answer(h.read(state, io)))
-  hooks.write.tap({ name: h.subtype, stage: 100 }, (io) => answer(h.write(state, io)))
+  const b = backend as { readonly state: S }
+  hooks.read.tap({ name: h.subtype, stage: 100 }, (io) => answer(h.read(b.state, io)))
+  hooks.write.tap({ name: h.subtype, stage: 100 }, (io) => answer(h.write(b.state, io)))
   return {
     read: flatten(hooks.read),
     write: flatten(hooks.write),
-    ...(h.flush && { flush: () => answer(h.flush!(state)) }),
-    ...(h.unmap && { unmap: (range) => answer(h.unmap!(state, range)) }),
-    ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(state, io)) }),
-    ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(state, io)) }),
-    ...(h.extents && { extents: (range) => h.extents!(state, range) }),
-    ...(h.space && { space: () => h.space!(state) }),
+    ...(h.flush && { flush: () => answer(h.flush!(b.state)) }),
+    ...(h.unmap && { unmap: (range) => answer(h.unmap!(b.state, range)) }),
+    ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(b.state, io)) }),
+    ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(b.state, io)) }),
+    ...(h.extents && { extents: (range) => h.extents!(b.state, range) }),
+    ...(h.space && { space: () => h.space!(b.state) }),
   }
 }
 

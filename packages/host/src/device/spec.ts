@@ -1,5 +1,8 @@
 import type { DeviceProperties, Handler, HandlerIo, HandlerLog } from '../handler/types'
 import type { AbilityName, CommandRow, Identity, Limits, SavedModes } from '../scsi'
+import type { Backend } from './backend'
+import type { CommandLimits } from './deadlines'
+import type { RecoveryTiming } from './recovery'
 
 /** What an operator says of a device. Plain data, so that it can cross to another process. */
 export interface DeviceSpec {
@@ -21,6 +24,8 @@ export interface DeviceSpec {
   readonly physicalBlockSize?: number
   /** The longest transfer that initiators are to make, in blocks. What is longer and comes all the same is served. */
   readonly maxTransferBlocks?: number
+  /** How long commands may take; left out: for ever. */
+  readonly limits?: CommandLimits
 }
 
 /** What a device is given to work with. */
@@ -34,14 +39,14 @@ export interface DeviceDeps {
   readonly serial?: () => string
   /** Where mode parameters outlive the process; left out: they do not, and initiators are told so. */
   readonly savedModes?: SavedModes
+  /** Pauses of recovery, where they are to be others. */
+  readonly recovery?: RecoveryTiming
 }
 
 /** What a running device is made of. */
 export interface DeviceParts {
   readonly spec: DeviceSpec
-  readonly handler: Handler
-  /** What the handler's `open` returned. */
-  readonly state: unknown
+  readonly backend: Backend
   readonly properties: DeviceProperties
   readonly sizeBytes: number
   /** Generic rows under a blocks handler, a commands handler's own otherwise. */
@@ -50,6 +55,7 @@ export interface DeviceParts {
   /** As in DeviceDeps. */
   readonly serial?: () => string
   readonly savedModes?: SavedModes
+  readonly recovery?: RecoveryTiming
 }
 
 const MiB = 2 ** 20

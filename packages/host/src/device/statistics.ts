@@ -11,9 +11,13 @@ export interface Counters {
   /** Commands that ended in anything but GOOD or CONDITION MET. */
   errors: number
   aborted: number
+  /** Times that the connection or the lock of the backend was lost, and commands that were not done in time. */
+  connectionLost: number
+  lockLost: number
+  late: number
 }
 
-export const counters = (): Counters => ({ commands: 0, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, aborted: 0 })
+export const counters = (): Counters => ({ commands: 0, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, aborted: 0, connectionLost: 0, lockLost: 0, late: 0 })
 
 /** What was counted after `start`. */
 export const since = (now: Counters, start: Counters): Counters =>

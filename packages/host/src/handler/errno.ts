@@ -24,6 +24,7 @@ const rows: readonly (readonly [names: readonly string[], status: Directed])[] =
 ]
 const byCode: ReadonlyMap<string, Directed> = new Map(rows.flatMap(([names, status]) => names.map((n) => [n, status] as const)))
 const lost: ReadonlySet<string> = new Set(connection)
+const gone: ReadonlySet<string> = new Set([...connection, 'ENODEV', 'ENXIO', 'ESTALE'])
 
 /** Libraries wrap errors; deeper than this nobody looks. */
 const MAX_CAUSES = 4
@@ -53,6 +54,12 @@ export function statusOfError(error: unknown, access: Access): Status {
 export function isConnectionLoss(error: unknown): boolean {
   const code = codeOf(error)
   return code !== undefined && lost.has(code)
+}
+
+/** Whether an error says that the backend has to be opened again: the connection is gone, or what it led to. */
+export function losesBackend(error: unknown): boolean {
+  const code = codeOf(error)
+  return code !== undefined && gone.has(code)
 }
 
 /** errno names by the status they become on a write and on a read; for the documentation. */

@@ -60,6 +60,20 @@ export const blocksMembers: Record<keyof BlocksHandler, Member> = {
   },
   extents: { kind: 'function', later: true, form: 'extents(state, range)', when: 'Which parts of a range have storage behind them.', absent: 'GET LBA STATUS does not exist' },
   space: { kind: 'function', later: true, form: 'space(state)', when: 'How many bytes of storage are used and how many are left.', absent: 'there are no thresholds of thin provisioning' },
+  lock: {
+    kind: 'function', later: true, form: 'lock(state, tag)',
+    when: 'Before the first write of a device whose port groups have access states, and for SET TARGET PORT GROUPS: take the exclusive lock, from whoever has it. FENCED: opened again and tried once more. TIMEOUT: recovery.',
+    absent: 'commands are let through without one',
+  },
+  unlock: { kind: 'function', later: true, form: 'unlock(state)', when: 'Give the lock back: the port group goes to standby, or the device closes.', absent: 'closing gives it back' },
+  getLockState: {
+    kind: 'function', later: true, form: 'getLockState(state)', when: "`'locked'`, `'unlocked'` or `'unknown'`: whether this host still has the lock.",
+    absent: 'the host believes what it did last, and `lock-lost`',
+  },
+  getLockTag: {
+    kind: 'function', later: true, form: 'getLockTag(state)', when: 'The holder as `{ tag }`, or NO_LOCK_HOLDERS, FENCED, TIMEOUT: which port group is active, for REPORT TARGET PORT GROUPS.',
+    absent: 'port groups are reported as the kernel has them',
+  },
   fua: { kind: 'fua', form: "'native' or 'emulate'", when: "`'native'`: `write` honours `io.fua`.", absent: 'the host calls `flush` after such a write' },
 }
 

@@ -119,9 +119,11 @@ export interface DeviceInfo<O = unknown> {
   /** Size the administrator asked for; 0 when the handler is to say. */
   readonly sizeBytes: number
   readonly blockSize: number
+  /** This is the same device again, after its connection or its lock was lost: what `open` gave before has been closed. */
+  readonly reopen: boolean
   readonly log: HandlerLog
   readonly io: HandlerIo
-  /** Say what this device is like; only while `open` runs. */
+  /** Say what this device is like; only while `open` runs, and without effect when it is a reopen. */
   declare(properties: DeviceProperties): void
   /** The backend has another size: initiators are told. */
   resized(sizeBytes: number): void
@@ -130,7 +132,11 @@ export interface DeviceInfo<O = unknown> {
    * one that came (NOT READY TO READY CHANGE); while `open` runs, it is the size.
    */
   mediumChanged(sizeBytes: number): void
-  /** `space-low`: initiators hear that a thin device nears its end (38/07). */
+  /**
+   * `connection-lost`: the host closes the device and opens it again until that works, and answers BUSY meanwhile. `lock-lost`:
+   * another host has the lock; say so before the command that found out settles. `space-low`: initiators hear that a thin device
+   * nears its end (38/07).
+   */
   report(event: 'connection-lost' | 'lock-lost' | 'space-low'): void
 }
 
@@ -141,6 +147,13 @@ export type Change =
   | { readonly kind: 'eject'; readonly force: boolean }
   | { readonly kind: 'load' }
   | { readonly kind: 'writeCache'; readonly on: boolean }
+
+/** What a backend says of the exclusive lock of a device. */
+export type BackendLock = 'locked' | 'unlocked' | 'unknown'
+/** Who holds the lock: the tag it was taken with, undefined when it was taken without one. */
+export interface LockHolder {
+  readonly tag: number | undefined
+}
 
 interface Common<S, O> {
   /** As in the manifest: `[A-Za-z0-9_]+`. */
@@ -179,6 +192,15 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   extents?(state: S, range: BlockRange): Maybe<readonly Extent[]>
   /** How much storage the device uses, and how much it may still get: thresholds of thin provisioning are made of it. */
   space?(state: S): Maybe<Space>
+  /**
+   * Take the lock that keeps other hosts from writing, from whoever has it; `tag` is the target port group it is taken for.
+   * FENCED: this host was shut out, and must open again first. TIMEOUT: the backend cannot be reached.
+   */
+  lock?(state: S, tag: number | undefined): Answer
+  unlock?(state: S): Answer
+  getLockState?(state: S): Maybe<BackendLock>
+  /** The holder, or NO_LOCK_HOLDERS, FENCED, TIMEOUT or another status. */
+  getLockTag?(state: S): Maybe<LockHolder | Status>
   /** `'native'`: `write` honours `io.fua`. `'emulate'` (default): the host calls `flush` after it. */
   readonly fua?: 'native' | 'emulate'
 }

@@ -13,7 +13,7 @@ const folder = new DeviceFolder(tree.roots, { hba: 3, device: 'd', cfgstring: de
 beforeEach(() => void tree.add(device))
 
 test('attributes', async () => {
-  expect(await folder.attributes()).toEqual({ blockSize: 512, sizeBytes: 2 ** 30, maxSectors: 128, writeCache: true })
+  expect(await folder.attributes()).toEqual({ blockSize: 512, sizeBytes: 2 ** 30, maxSectors: 128, writeCache: true, timeouts: { command: 30, full: -1 } })
 })
 test('the size of a kernel without dev_size is the last in info', async () => {
   tree.set(device, 'attrib/dev_size', '')

@@ -3,6 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tcmuError } from '../errors'
 import type { UioName } from './device-config'
+import type { KernelTimeouts } from './timeouts'
 
 /** Where the kernel shows itself; other folders in tests. */
 export interface Roots {
@@ -56,6 +57,7 @@ export interface Attributes {
   /** Longest transfer in blocks; undefined where the kernel does not say. */
   readonly maxSectors: number | undefined
   readonly writeCache: boolean | undefined
+  readonly timeouts: KernelTimeouts
 }
 
 const SERIAL_LABEL = 'T10 VPD Unit Serial Number: '
@@ -70,7 +72,7 @@ export class DeviceFolder {
 
   private async number(file: string): Promise<number | undefined> {
     const text = (await readText(join(this.path, file)))?.trim()
-    return text !== undefined && /^\d{1,20}$/.test(text) ? Number(text) : undefined
+    return text !== undefined && /^-?\d{1,20}$/.test(text) ? Number(text) : undefined
   }
 
   /** Size from `info`, for kernels without `attrib/dev_size`. The configuration comes before it and may say anything. */
@@ -82,8 +84,8 @@ export class DeviceFolder {
   /** Rejects with E_KERNEL_ATTRIBUTE when the device is not there, or has no block size. */
   async attributes(): Promise<Attributes> {
     const blockSize = await this.number('attrib/hw_block_size')
-    if (!blockSize) {
-      throw tcmuError('E_KERNEL_ATTRIBUTE', { device: this.name.device, file: join(this.path, 'attrib/hw_block_size'), reason: blockSize === 0 ? 'it says 0' : 'it cannot be read' })
+    if (!blockSize || blockSize < 0) {
+      throw tcmuError('E_KERNEL_ATTRIBUTE', { device: this.name.device, file: join(this.path, 'attrib/hw_block_size'), reason: blockSize !== undefined ? `it says ${blockSize}` : 'it cannot be read' })
     }
     const cache = await this.number('attrib/emulate_write_cache')
     return {
@@ -91,6 +93,7 @@ export class DeviceFolder {
       sizeBytes: (await this.number('attrib/dev_size')) ?? (await this.sizeFromInfo()) ?? 0,
       maxSectors: (await this.number('attrib/hw_max_sectors')) || undefined,
       writeCache: cache === undefined ? undefined : cache !== 0,
+      timeouts: { command: await this.number('attrib/cmd_time_out'), full: await this.number('attrib/qfull_time_out') },
     }
   }
 

@@ -11,8 +11,11 @@ import { type Attributes, codeOf, DeviceFolder, type Roots } from './configfs'
 import { type DeviceConfig, parseDeviceConfig } from './device-config'
 import type { KernelChange } from './netlink'
 import { type UioMap, UioPort } from './port'
+import { KernelPortGroups } from './port-groups'
+import type { PortSwitch } from './ports'
 import { EINVAL, errnoOfStatus } from './reply'
 import { SerialCache } from './serial'
+import { limitsOf } from './timeouts'
 import { mapSize, type UioDevice } from './uio-scan'
 
 /** What devices are made with. */
@@ -28,6 +31,8 @@ export interface DeviceParts {
   readonly flush?: () => void
   /** Forget memory that is about to be unmapped. */
   readonly release?: (area: DataArea) => void
+  /** Takes ports away from initiators while their backend is away. Left out: they stay. */
+  readonly ports?: PortSwitch
 }
 
 /** udev or a container's /dev may be later than the kernel. */
@@ -52,7 +57,7 @@ export class KernelDevice {
 
   private constructor(
     readonly at: UioDevice, private readonly config: DeviceConfig, private readonly folder: DeviceFolder,
-    readonly runtime: DeviceRuntime, private readonly serial: SerialCache, private readonly parts: DeviceParts,
+    readonly runtime: DeviceRuntime, private readonly serial: SerialCache, private readonly groups: KernelPortGroups, private readonly parts: DeviceParts,
   ) {}
 
   /**
@@ -81,10 +86,12 @@ export class KernelDevice {
     try {
       runtime = await parts.open({
         name: at.device, subtype: config.subtype, config: config.config, sizeBytes: asked.sizeBytes, blockSize: asked.blockSize,
-        serial: fallback, ...(asked.maxSectors !== undefined && { maxTransferBlocks: asked.maxSectors }),
+        serial: fallback, limits: limitsOf(at.device, config.commandTimeout, asked.timeouts, parts.log), ...(asked.maxSectors !== undefined && { maxTransferBlocks: asked.maxSectors }),
       }, () => serial.value)
-      const device = new KernelDevice(at, config, folder, runtime, serial, parts)
+      const groups = new KernelPortGroups(parts.roots, folder.path, parts.log)
+      const device = new KernelDevice(at, config, folder, runtime, serial, groups, parts)
       await device.agree(asked, existing)
+      await device.usePorts(existing)
       device.attach(map)
       return device
     } catch (e) {
@@ -107,6 +114,14 @@ export class KernelDevice {
     else await folder.setAttribute('emulate_write_cache', 1)
   }
 
+  /** On a new device there are no ports yet; who is there already may send a write before anything that asks for the groups. */
+  private async usePorts(existing: boolean): Promise<void> {
+    const { groups, runtime } = this
+    if (existing) await groups.refresh()
+    runtime.usePortGroups(groups)
+    runtime.extend({ name: 'kernel ports', port: () => groups.identity })
+  }
+
   private async adoptWriteCache(on: boolean): Promise<void> {
     const status = await this.runtime.setWriteCache(on)
     if (status !== Status.OK) this.parts.log.warn(`${this.at.device}: emulate_write_cache is ${on ? 1 : 0}, which ${this.config.subtype} cannot do`)
@@ -123,8 +138,18 @@ export class KernelDevice {
       failed: (e) => log.error(`${name}: a bug of the host: ${reasonOf(e)}`, { stack: (e as Error | undefined)?.stack }),
     })
     this.runtime.hooks.event.tap('configfs', (event) => {
-      if (event.kind === 'resized' && !this.changing && !this.leaving) this.tellSize(event.sizeBytes)
+      if (this.leaving) return
+      if (event.kind === 'resized' && !this.changing) this.tellSize(event.sizeBytes)
+      if (event.kind === 'state') this.switchPorts(event.state)
     })
+  }
+
+  /** While the backend is away initiators had better take another path, where there is one. */
+  private switchPorts(state: string): void {
+    const { ports } = this.parts
+    const { expendable } = this.groups
+    if (state !== 'recovering') void ports?.on(this)
+    else if (expendable !== undefined) ports?.off(expendable, this)
   }
 
   private tellSize(sizeBytes: number): void {
@@ -202,6 +227,9 @@ export class KernelDevice {
   async remove(deadlineMs: number): Promise<void> {
     this.leaving = true
     this.serial.freeze()
+    this.groups.freeze()
+    // Its LUNs are gone; what its portal group serves besides is to come back.
+    void this.parts.ports?.on(this)
     await this.close(deadlineMs)
   }
 
@@ -209,6 +237,7 @@ export class KernelDevice {
   async leave(deadlineMs: number): Promise<void> {
     this.leaving = true
     const blocked = await this.folder.block(true).catch(() => false)
+    await this.parts.ports?.on(this)
     try {
       const until = performance.now() + deadlineMs
       while (blocked && !this.pump!.ring.empty && performance.now() < until) await sleep(DRAIN_PAUSE_MS)

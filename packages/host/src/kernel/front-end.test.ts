@@ -1,74 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DeviceRuntime, type DeviceSpec, openDevice } from '../device'
-import { tcmuError } from '../errors'
-import { type BlocksHandler, defineHandler } from '../handler'
-import { FakeKernel, held, Initiator, KernelTree, LogLines, NetlinkPeer, ramHandler, throughRing, type TreeDevice } from '../testing'
+import { defineHandler } from '../handler'
+import { held, ramHandler, type TreeDevice } from '../testing'
+import { FrontEndBench } from '../testing/front-end-bench'
 import { Status } from '../scsi'
-import { TcmuFrontEnd, type TcmuOptions } from './front-end'
 
 const disk: TreeDevice = { minor: 0, device: 'disk', cfgstring: 'ram/' }
-const noIo = { open: () => Promise.reject(new Error('no files here')) }
 /** ENOENT, EINVAL, EIO, EOPNOTSUPP, EINTR */
 const errno = { ENOENT: -2, EINTR: -4, EIO: -5, EACCES: -13, EINVAL: -22, EOPNOTSUPP: -95 } as const
 
-class Bench {
-  readonly tree = new KernelTree()
-  readonly peer = new NetlinkPeer()
-  readonly kernels = new Map<string, FakeKernel>()
-  readonly served = new Map<number, DeviceRuntime>()
-  readonly log = new LogLines()
-  readonly handlers = new Map<string, BlocksHandler>([['ram', ramHandler]])
-  readonly front: TcmuFrontEnd
-
-  constructor(options: Partial<TcmuOptions> = {}) {
-    this.front = new TcmuFrontEnd({
-      parts: { roots: this.tree.roots, open: (spec, serial) => this.open(spec, serial), log: this.log, map: (path) => this.map(path) },
-      knows: (subtype) => this.handlers.has(subtype),
-      netlink: () => this.peer,
-      log: this.log,
-      added: (minor, d) => void this.served.set(minor, d),
-      removed: (minor) => void this.served.delete(minor),
-      ...options,
-    })
-    benches.push(this)
-  }
-
-  private open(spec: DeviceSpec, serial: () => string): Promise<DeviceRuntime> {
-    const handler = this.handlers.get(spec.subtype)
-    if (!handler) throw tcmuError('E_UNKNOWN_SUBTYPE', { subtype: spec.subtype, known: 'ram' })
-    return openDevice(spec, { handler, io: noIo, log: this.log, serial })
-  }
-
-  private map(path: string) {
-    const kernel = new FakeKernel()
-    this.kernels.set(path.slice(path.lastIndexOf('/') + 1), kernel)
-    return { memory: kernel.memory, start: (fn: () => void) => kernel.onWake(fn), kick: () => kernel.kick(), close: () => kernel.close() }
-  }
-
-  initiator(minor = 0): Initiator {
-    return new Initiator(throughRing(this.kernels.get(`uio${minor}`)!), 512)
-  }
-
-  add(d: TreeDevice): Promise<number> {
-    return this.peer.event('added', this.tree.add(d), d.minor)
-  }
-  remove(d: TreeDevice): Promise<number> {
-    return this.peer.event('removed', this.tree.name(d), d.minor)
-  }
+const benches: FrontEndBench[] = []
+const bench = (...options: ConstructorParameters<typeof FrontEndBench>): FrontEndBench => {
+  const b = new FrontEndBench(...options)
+  benches.push(b)
+  return b
 }
-
-const benches: Bench[] = []
 afterEach(async () => {
-  for (const b of benches.splice(0)) {
-    await b.front.stop(1000)
-    for (const k of b.kernels.values()) expect(k.violations).toEqual([])
-    b.tree.close()
-  }
+  for (const b of benches.splice(0)) expect(await b.close()).toEqual([])
 })
 
 describe('devices that come and go', () => {
   test('added, served, removed', async () => {
-    const b = new Bench()
+    const b = bench()
     await b.front.start()
     expect(await b.add(disk)).toBe(0)
     const pattern = Buffer.alloc(512, 7)
@@ -83,7 +35,7 @@ describe('devices that come and go', () => {
   })
 
   test('a slow one does not keep others waiting', async () => {
-    const b = new Bench()
+    const b = bench()
     let go: () => void = () => undefined
     const gate = new Promise<void>((resolve) => (go = resolve))
     b.handlers.set('slow', defineHandler({ ...ramHandler, subtype: 'slow', open: async (dev) => (await gate, ramHandler.open(dev)) }))
@@ -101,7 +53,7 @@ describe('devices that come and go', () => {
   })
 
   test('a hundred at once', async () => {
-    const b = new Bench()
+    const b = bench()
     await b.front.start()
     const many = Array.from({ length: 100 }, (_, minor) => ({ minor, device: `d${minor}`, cfgstring: 'ram/' }))
     expect(new Set(await Promise.all(many.map((d) => b.add(d))))).toEqual(new Set([0]))
@@ -111,7 +63,7 @@ describe('devices that come and go', () => {
   })
 
   test('configfs is left alone between a removal and its answer', async () => {
-    const b = new Bench()
+    const b = bench()
     const slow = held(ramHandler, (operation) => operation === 'read')
     b.handlers.set('ram', slow.handler)
     await b.front.start()
@@ -146,7 +98,7 @@ describe('refusals have their errno', () => {
     ['no configuration', { cfgstring: '' }, ramHandler, errno.ENOENT],
     ['a subtype that only begins like ours', { cfgstring: 'ra/' }, ramHandler, errno.ENOENT],
   ])('%s', async (_, device, handler, status) => {
-    const b = new Bench()
+    const b = bench()
     b.handlers.set('ram', handler)
     await b.front.start()
     expect(await b.add({ ...disk, ...device })).toBe(status)
@@ -156,7 +108,7 @@ describe('refusals have their errno', () => {
   })
 
   test('foreign devices are left alone when that is asked for', async () => {
-    const b = new Bench({ foreign: 'ignore' })
+    const b = bench({ foreign: 'ignore' })
     await b.front.start()
     const other = { minor: 1, device: 'other', cfgstring: 'theirs/x' }
     void b.add(other)
@@ -164,11 +116,26 @@ describe('refusals have their errno', () => {
     expect(await b.add(disk)).toBe(0)
     expect(b.peer.answered).toEqual([{ kind: 'added', deviceId: 100, status: 0 }])
   })
+
+  test('devices of a subtype that another process has registered are its alone, for as long as it is there', async () => {
+    const elsewhere = new Set(['theirs'])
+    const b = bench({ elsewhere: (subtype) => elsewhere.has(subtype) })
+    await b.front.start()
+    const other = { minor: 1, device: 'other', cfgstring: 'theirs/x' }
+    void b.add(other)
+    void b.peer.event('reconfig', b.tree.name(other), 1, { kind: 'size', sizeBytes: 4096 }, 300)
+    void b.remove(other)
+    expect(await b.add(disk)).toBe(0)
+    expect(b.peer.answered).toEqual([{ kind: 'added', deviceId: 100, status: 0 }])
+    expect(b.log.lines.filter((l) => l.startsWith('error'))).toEqual([])
+    elsewhere.clear()
+    expect(await b.add({ ...other, minor: 2 })).toBe(errno.ENOENT)
+  })
 })
 
 describe('what was there before', () => {
   test('is taken over: blocked, its ring reset, opened, freed', async () => {
-    const b = new Bench()
+    const b = bench()
     b.tree.add({ ...disk, writeCache: 0 })
     await b.front.start()
     expect(b.served.size).toBe(1)
@@ -176,7 +143,7 @@ describe('what was there before', () => {
     expect(b.served.get(0)!.writeCache).toBe(false)
   })
   test('is freed also when it cannot be opened, and the others are served', async () => {
-    const b = new Bench()
+    const b = bench()
     b.tree.add({ ...disk, sizeBytes: 1000 })
     b.tree.add({ minor: 2, device: 'good', cfgstring: 'ram/' })
     b.tree.add({ minor: 3, device: 'theirs', cfgstring: 'theirs/' })
@@ -186,14 +153,14 @@ describe('what was there before', () => {
     expect(b.tree.read({ device: 'theirs' }, 'action/block_dev')).toBe('unblocked')
   })
   test('is all there is without netlink', async () => {
-    const b = new Bench({ netlink: undefined })
+    const b = bench({ netlink: undefined })
     b.tree.add(disk)
     await b.front.start()
     expect(b.served.size).toBe(1)
     expect(b.log.lines[0]).toMatch(/^warn: without netlink/)
   })
   test('is compared with what is known after an overrun', async () => {
-    const b = new Bench()
+    const b = bench()
     b.tree.add(disk)
     await b.front.start()
     b.tree.remove(disk)
@@ -207,7 +174,7 @@ describe('what was there before', () => {
 describe('changes', () => {
   const change = (b: Bench, c: Parameters<NetlinkPeer['event']>[3]): Promise<number> => b.peer.event('reconfig', b.tree.name(disk), 0, c, 777)
   const growing = (): Bench => {
-    const b = new Bench()
+    const b = bench()
     b.handlers.set('ram', defineHandler({ ...ramHandler, reconfigure: (_, c) => (c.kind === 'size' || (c.kind === 'config' && c.config === 'b') ? Status.OK : Status.NOT_HANDLED) }))
     return b
   }
@@ -247,7 +214,7 @@ describe('changes', () => {
     expect(await b.peer.event('reconfig', 'tcm-user/0/x/ram/', 9, { kind: 'size', sizeBytes: 512 })).toBe(errno.ENOENT)
   })
   test('of the size that the backend makes are told to the kernel', async () => {
-    const b = new Bench()
+    const b = bench()
     await b.front.start()
     await b.add(disk)
     b.served.get(0)!.resized(2 ** 22)
@@ -255,7 +222,7 @@ describe('changes', () => {
     expect(b.tree.read(disk, 'control')).toBe('dev_size=4194304')
   })
   test('of the serial number, which comes after the device', async () => {
-    const b = new Bench()
+    const b = bench()
     await b.front.start()
     await b.add(disk)
     const before = b.served.get(0)!.identity.serial
@@ -268,7 +235,7 @@ describe('changes', () => {
 
 describe('the end', () => {
   test('devices are blocked, drained, let go of, freed', async () => {
-    const b = new Bench()
+    const b = bench()
     await b.front.start()
     await b.add(disk)
     const answers = Promise.all(Array.from({ length: 50 }, (_, i) => b.initiator().read({ lba: i, blocks: 1 })))
@@ -278,7 +245,7 @@ describe('the end', () => {
     expect(b.peer.closed).toBe(true)
   })
   test('an administrator who still waits is told', async () => {
-    const b = new Bench()
+    const b = bench()
     b.handlers.set('ram', defineHandler({ ...ramHandler, open: () => new Promise<Uint8Array>(() => undefined) }))
     await b.front.start()
     const adding = b.add(disk)
@@ -287,7 +254,7 @@ describe('the end', () => {
     expect(await adding).toBe(errno.EINTR)
   })
   test('a handler that hangs holds its own device for a bounded time', async () => {
-    const b = new Bench()
+    const b = bench()
     b.handlers.set('ram', defineHandler({ ...ramHandler, read: () => new Promise<undefined>(() => undefined) }))
     await b.front.start()
     await b.add(disk)

@@ -6,6 +6,7 @@ import { type DeviceParts, KernelDevice } from './device'
 import { parseUioName } from './device-config'
 import { type NetlinkPort, TcmuFamily } from './family'
 import type { KernelEvent } from './netlink'
+import { PortSwitch } from './ports'
 import { Queues } from './queues'
 import { EINTR, ENOENT, EOPNOTSUPP, errnoOf } from './reply'
 import { scanUio, type UioDevice } from './uio-scan'
@@ -14,6 +15,8 @@ export interface TcmuOptions {
   readonly parts: DeviceParts
   /** Whether a subtype is ours. */
   readonly knows: (subtype: string) => boolean
+  /** Whether another process has registered for a subtype: it answers the kernel itself, and two answers would race. */
+  readonly elsewhere?: (subtype: string) => boolean
   /** Opens the socket; left out: no netlink, what the scan finds is served and nothing else. */
   readonly netlink?: () => NetlinkPort
   /** Devices of other subtypes: refuse them, for there is no other daemon (default), or leave them to it. */
@@ -35,10 +38,12 @@ export class TcmuFrontEnd {
   private readonly unanswered = new Set<KernelEvent>()
   private readonly log: HandlerLog
   private family: TcmuFamily | undefined
+  private readonly ports: PortSwitch
   private stopped = false
 
   constructor(private readonly options: TcmuOptions) {
     this.log = options.log
+    this.ports = new PortSwitch(options.log)
   }
 
   /** Hear the kernel's events, then take over what is there already. Rejects when netlink is wanted and not to be had. */
@@ -87,7 +92,7 @@ export class TcmuFrontEnd {
   }
 
   private async add(at: UioDevice, existing: boolean): Promise<void> {
-    const device = await KernelDevice.open(at, this.options.parts, existing)
+    const device = await KernelDevice.open(at, { ports: this.ports, ...this.options.parts }, existing)
     this.devices.set(at.minor, device)
     const { runtime } = device
     await this.options.added?.(at.minor, runtime)
@@ -103,7 +108,7 @@ export class TcmuFrontEnd {
   private async take(event: KernelEvent): Promise<void> {
     const at = parseUioName(event.name)
     const ours = this.devices.has(event.minor) || (at !== undefined && this.options.knows(subtypeOf(at.cfgstring)))
-    if (!ours && this.options.foreign === 'ignore') return
+    if (!ours && (this.options.foreign === 'ignore' || (at !== undefined && this.options.elsewhere?.(subtypeOf(at.cfgstring))))) return
     this.unanswered.add(event)
     const status = await this.queues.run(event.minor, () => this.act(event, at && { minor: event.minor, ...at })).catch((e: unknown) => this.failed(event, e))
     await this.answer(event, status)

@@ -27,6 +27,8 @@ export interface KernelOptions {
 export interface KernelHost {
   readonly open: (spec: DeviceSpec, serial: () => string) => Promise<DeviceRuntime>
   readonly knows: (subtype: string) => boolean
+  /** Subtypes whose devices another process serves. */
+  readonly elsewhere: (subtype: string) => boolean
   readonly flush: () => void
   readonly release: (area: DataArea) => void
   readonly added: (minor: number, device: DeviceRuntime) => void | Promise<void>

@@ -101,6 +101,13 @@ export const ReportTaskManagement = layout('report_supported_task_management_fun
   ...op, ...action, flags: bits(u8, { repd: 7 }), reserved: skip(3), allocation: u32be, reserved2: skip(1), ...control,
 }, { size: 12 })
 
+export const ReportPortGroups = layout('report_target_port_groups', {
+  ...op, action: bits(u8, { format: [7, 5], serviceAction: [4, 0] }), reserved: skip(4), allocation: u32be, reserved2: skip(1), ...control,
+}, { size: 12 })
+export const SetPortGroups = layout('set_target_port_groups_cdb', {
+  ...op, ...action, reserved: skip(4), listLength: u32be, reserved2: skip(1), ...control,
+}, { size: 12 })
+
 const defects = { defects: bits(u8, { plist: 4, glist: 3, format: [2, 0] }) }
 export const ReadDefectData10 = layout('read_defect_data_10', {
   ...op, reserved: skip(1), ...defects, reserved2: skip(4), allocation: u16be, ...control,

@@ -1,5 +1,5 @@
 import type { Layout, Members, ViewOf } from '../wire'
-import type { Abilities, AbilityName, Lun, Result } from './lun'
+import type { AbilityName, Lun, Result } from './lun'
 import type { Task } from './task'
 
 /** How a command uses the medium; drives write protection, reservations, ALUA and range locks. */
@@ -44,6 +44,8 @@ export interface CommandRow<M extends Members = any> { // eslint-disable-line @t
   readonly allowed?: Allowed
   /** Left out of the table when the LUN has `none` of one of them. */
   readonly needs?: AbilityName | readonly AbilityName[]
+  /** Left out of the table while it does not hold. */
+  readonly when?: (lun: Lun) => boolean
   /** `cdb` is shared by all tasks of a table and moves on: use it before the first await only. */
   readonly hot?: boolean
   /** Seconds after which an initiator should give it up, as REPORT SUPPORTED OPERATION CODES says. Left out: 30. */
@@ -100,9 +102,9 @@ export class CommandTable {
 /** What a unit must be able to do to have the command. */
 export const needsOf = ({ needs = [] }: CommandRow): readonly AbilityName[] => (typeof needs === 'string' ? [needs] : needs)
 
-/** The rows a LUN with these abilities has, by operation code and service action. */
-export function rowsFor(rows: readonly CommandRow[], abilities: Abilities): CommandRow[] {
+/** The rows a LUN has, by operation code and service action. */
+export function rowsFor(rows: readonly CommandRow[], lun: Lun): CommandRow[] {
   return rows
-    .filter((r) => needsOf(r).every((name) => abilities[name] !== 'none'))
+    .filter((r) => needsOf(r).every((name) => lun.abilities[name] !== 'none') && (r.when?.(lun) ?? true))
     .sort((a, b) => a.op - b.op || (a.sa ?? -1) - (b.sa ?? -1))
 }

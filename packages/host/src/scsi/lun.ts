@@ -1,5 +1,6 @@
 import type { Segments } from '../wire'
 import type { CommandRow, CommandTable } from './command-table'
+import type { PortGroups } from './port-groups'
 import type { CopyJobs } from './copy/jobs'
 import type { UnitOperations } from './operation'
 import type { Status } from './status'
@@ -171,6 +172,9 @@ export interface PortIdentity {
   readonly designators?: readonly Designator[]
 }
 
+/** The status that a command ends with instead of running; undefined lets it run. */
+export type Barrier = (task: Task, row: CommandRow) => Status | undefined
+
 /** What SCSI commands may ask of their logical unit. */
 export interface Lun {
   readonly name: string
@@ -214,6 +218,10 @@ export interface Lun {
   attention(status: Status, except?: Nexus): void
   /** Take the unit attention that waits for a nexus, as REQUEST SENSE does (SPC-4 6.39). */
   takeAttention(nexus: Nexus): Status | undefined
+  /** Target port groups; absent where there is nothing to tell of them. */
+  readonly portGroups?: PortGroups | undefined
+  /** What keeps a command from the medium because of locks or port states, asked before it runs; absent: nothing ever does. */
+  readonly barrier?: Barrier | undefined
   /** The units that a nexus may reach through the front end, for a copy manager; this one alone without a front end that knows. */
   neighbours(nexus: Nexus): Iterable<LogicalUnit>
   /** Absent when no front end has anything to say of its ports. */
@@ -234,6 +242,7 @@ export interface LunExtension {
   readonly answer?: (task: Task) => Result | undefined
   /** The port behind a nexus, for INQUIRY data. */
   readonly port?: (nexus: Nexus) => PortIdentity
+  readonly portGroups?: PortGroups
   /** The units that a nexus has access to, this one among them: what EXTENDED COPY copies between. */
   readonly units?: (nexus: Nexus) => Iterable<LogicalUnit>
 }

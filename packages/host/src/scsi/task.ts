@@ -56,6 +56,8 @@ export abstract class Task implements BlockIo {
   /** For the device alone: place among its live tasks, and its claim on the extent. */
   slot = -1
   claim = 0
+  /** When it came, where a device has deadlines (milliseconds of the monotonic clock, coarse). */
+  started = 0
   /** A second stretch of the medium that the claim covers. */
   also: { readonly offset: number; readonly length: number } | undefined = undefined
   private abortController: AbortController | undefined = undefined

@@ -1,6 +1,6 @@
 import {
-  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, LogSelect, LogSense, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReceiveDiagnostic, ReportOpcodes,
-  RequestSense, Rw10, Rw12, Rw16, Rw6, Sanitize, SendDiagnostic, ServiceActionIn16, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteAtomic16,
+  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, LogSelect, LogSense, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReceiveDiagnostic, ReportOpcodes, ReportPortGroups,
+  RequestSense, Rw10, Rw12, Rw16, Rw6, Sanitize, SendDiagnostic, ServiceActionIn16, SetPortGroups, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteAtomic16,
   WriteSame10, WriteSame16,
 } from '../scsi/cdb'
 import { op, serviceAction } from '../scsi/opcodes'
@@ -70,4 +70,6 @@ export const cdb = {
   reportOpcodes: shape(op.MAINTENANCE_IN, ReportOpcodes, {
     serviceAction: serviceAction.REPORT_SUPPORTED_OPERATION_CODES, allocation: 4096,
   }),
+  reportPortGroups: shape(op.MAINTENANCE_IN, ReportPortGroups, { serviceAction: serviceAction.REPORT_TARGET_PORT_GROUPS, allocation: 4096 }),
+  setPortGroups: shape(op.MAINTENANCE_OUT, SetPortGroups, { serviceAction: serviceAction.SET_TARGET_PORT_GROUPS }),
 }

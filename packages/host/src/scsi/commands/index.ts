@@ -12,6 +12,7 @@ import { modeSenseCommands } from './mode-sense'
 import { readModifyWriteCommands } from './read-modify-write'
 import { readyCommands } from './ready'
 import { reportCommands } from './report'
+import { portGroupCommands } from './tpg'
 import { sanitizeCommands } from './sanitize'
 import { thirdPartyCopyCommands } from './third-party-copy'
 import { provisioningCommands } from './unmap'
@@ -41,6 +42,7 @@ export const blockCommands: readonly CommandRow[] = [
   ...provisioningCommands,
   ...writeSameCommands,
   ...reportCommands,
+  ...portGroupCommands,
   ...formatCommands,
   ...sanitizeCommands,
   ...thirdPartyCopyCommands,
@@ -59,6 +61,7 @@ export * from './mode-sense'
 export * from './read-modify-write'
 export * from './ready'
 export * from './report'
+export * from './tpg'
 export * from './sanitize'
 export * from './third-party-copy'
 export * from './unmap'

@@ -3,6 +3,7 @@ import { type CommandRow, command } from '../command-table'
 import { Inquiry } from '../cdb'
 import type { Lun, Result } from '../lun'
 import { op } from '../opcodes'
+import type { Status } from '../status'
 import type { Task } from '../task'
 import { blockPages, encodePage, identityPages, printable, type VpdPage, vpdPages } from '../vpd'
 import { invalidField } from './checks'
@@ -45,7 +46,7 @@ function standardData(lun: Lun, task: Task, more: StandardData): Uint8Array {
   const { vendor, product, revision } = lun.identity
   return StandardInquiry.encode({
     deviceType: lun.deviceType, rmb: more.removable ?? false, version: SPC_4_VERSION, hiSup: 1, responseFormat: RESPONSE_FORMAT,
-    additionalLength: StandardInquiry.size - StandardInquiry.at.additionalLength - 1, cmdQue: 1,
+    additionalLength: StandardInquiry.size - StandardInquiry.at.additionalLength - 1, tpgs: lun.portGroups?.tpgs ?? 0, cmdQue: 1,
     threePc: lun.abilities.extendedCopy !== 'none',
     vendor: printable(vendor, 8), product: printable(product, 16), revision: printable(revision, 4),
     version1: versionDescriptor.SAM_5, version2: versionDescriptor.SPC_4, version3: more.commandSet,
@@ -53,15 +54,18 @@ function standardData(lun: Lun, task: Task, more: StandardData): Uint8Array {
   })
 }
 
+type Question = { evpd: number; cmddt: number; page: number; allocation: number }
+
 /** INQUIRY for units that have these pages besides page 00h. */
 export function inquiryCommand(pages: readonly VpdPage[], data: StandardData): CommandRow {
   const all = vpdPages(...pages)
-  const run = (lun: Lun, task: Task, c: { evpd: number; cmddt: number; page: number; allocation: number }): Result => {
+  const answer = (lun: Lun, task: Task, c: Question): Status => {
     if (c.cmddt) return invalidField(task, 'cmddt', 1)
     if (!c.evpd) return c.page === 0 ? task.respond(standardData(lun, task, data), c.allocation) : invalidField(task, 'page')
     const page = all.find((p) => p.code === c.page && (p.when?.(lun, task) ?? true))
     return page ? task.respond(encodePage(page, lun, task), c.allocation) : invalidField(task, 'page')
   }
+  const run = (lun: Lun, task: Task, c: Question): Result => lun.portGroups?.refresh()?.then(() => answer(lun, task, c)) ?? answer(lun, task, c)
   return command({
     op: op.INQUIRY, name: 'INQUIRY', cdb: Inquiry, access: 'none', dataDirection: 'in', transfer: (c) => c.allocation,
     allowed: { attention: true, formatting: true, unformatted: true, unsanitized: true, recovering: true, stopped: true, reserved: true }, run,
