@@ -1,4 +1,4 @@
-import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
+import { type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
   Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, SavedModes, Task,
 } from '../scsi'
@@ -10,11 +10,13 @@ import { op } from '../scsi/opcodes'
 import { Turns } from '../scsi/medium'
 import { initialModes } from '../scsi/mode-pages'
 import { isStatus, Status } from '../scsi/status'
-import { conditionFor, runRow } from './admit'
+import { runRow } from './admit'
 import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from './alua'
 import { Availability } from './availability'
 import { Attentions } from './attention'
+import { tapChain } from './chain'
 import { Complaints } from './complaints'
+import { Extensions } from './extensions'
 import { faultOf, isThenable } from './fault'
 import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
@@ -25,8 +27,9 @@ import type { State } from './lifecycle'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
 import { SpaceWatch } from './space-watch'
-import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED, physicalExponentOf, thickLacks } from './spec'
+import { type DeviceParts, identityOf, limitsOf, MOST_EMULATED, physicalExponentOf, thickLacks } from './spec'
 import { count, type Counters, counters } from './statistics'
+import { transferOf } from './transfer'
 import { WriteCache } from './write-cache'
 
 
@@ -62,9 +65,7 @@ export class DeviceRuntime implements LogicalUnit {
   private configText: string
   private readonly cache: WriteCache
   private table: CommandTable | undefined
-  private readonly extra: CommandRow[] = []
-  private portOf: LunExtension['port']
-  private unitsOf: LunExtension['units']
+  private readonly extensions = new Extensions()
   private readonly live = new Inflight()
   private readonly available: Availability
   private groups: PortGroups | undefined
@@ -95,23 +96,11 @@ export class DeviceRuntime implements LogicalUnit {
       reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
       writesDone: () => this.writesDone(),
     })
-    this.available = this.watchBackend()
-    this.tapChain(blocks)
-  }
-
-  private tapChain(blocks: BlocksHandler | undefined): void {
-    const { command } = this.hooks
-    const { backend } = this.parts
-    const { handler } = backend
-    const condition = (task: Task): Status | undefined => conditionFor(this, task, task.row)
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task, condition))
-    if (handler.handleCmd) {
-      command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(backend.state, task, this)
-        return result === Status.NOT_HANDLED ? undefined : result
-      })
-    }
-    if (blocks) command.tap({ name: 'generic', stage: stage.generic }, (task) => runRow(this, this.commands, this.gate, task))
+    this.available = new Availability({
+      name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
+      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: parts.recovery,
+    })
+    tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.commands, this.gate, task))
   }
 
   get name(): string {
@@ -142,26 +131,22 @@ export class DeviceRuntime implements LogicalUnit {
     return this.live.count
   }
   get commands(): CommandTable {
-    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extra]))
+    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extensions.rows]))
   }
 
   extend(part: LunExtension): void {
-    if (part.rows?.length) {
-      this.extra.push(...part.rows)
-      this.table = undefined
-    }
-    if (part.port) this.portOf = part.port
-    if (part.units) this.unitsOf = part.units
+    this.extensions.add(part)
+    this.table = undefined
     const answer = part.answer
     if (answer) this.hooks.command.tap({ name: part.name, stage: part.stage ?? stage.reservation }, (task) => answer(task))
   }
 
   port(nexus: Nexus): PortIdentity {
-    return this.portOf?.(nexus) ?? {}
+    return this.extensions.port(nexus)
   }
 
   neighbours(nexus: Nexus): Iterable<LogicalUnit> {
-    return this.unitsOf?.(nexus) ?? [this]
+    return this.extensions.neighbours(nexus, this)
   }
 
   join(nexus: Nexus): void {
@@ -198,14 +183,7 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   transferOf(task: Task): number {
-    const row = this.commands.find(task.cdb)
-    if (!row || task.cdbLength < row.cdb.size) {
-      return this.parts.backend.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
-    }
-    const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
-    const most = (this.limits.longestTransfer ?? this.limits.maxTransfer) * this.blockSize
-    if (row.extent && wanted > 2 * most) return 0
-    return Math.min(wanted, task.expected, 2 * most)
+    return transferOf(this, this.commands, task, this.parts.backend.handler.handleCmd !== undefined)
   }
 
   execute(task: Task): void {
@@ -337,14 +315,6 @@ export class DeviceRuntime implements LogicalUnit {
   report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
     if (kind === 'space-low') this.attention(Status.SOFT_THRESHOLD)
     this.available.report(kind)
-  }
-
-  private watchBackend(): Availability {
-    const { spec, backend, log, recovery } = this.parts
-    return new Availability({
-      name: spec.name, subtype: spec.subtype, backend, log, live: this.live, event: this.hooks.event, counters: this.counters,
-      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: recovery,
-    })
   }
 
   get portGroups(): PortGroups | undefined {

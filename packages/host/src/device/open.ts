@@ -28,16 +28,18 @@ function checkGeometry(spec: DeviceSpec, sizeBytes: number): void {
   if (sizeBytes % blockSize) throw wrong(spec, 'size', `size ${sizeBytes} is not a multiple of the block size ${blockSize}`)
 }
 
+async function checkConfig(spec: DeviceSpec, handler: DeviceDeps['handler']): Promise<void> {
+  const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
+  if (verdict !== true) throw tcmuError('E_CONFIG_REFUSED', { device: spec.name, cfgstring: cfgstringOf(spec), reason: verdict })
+}
+
 /**
  * Check the configuration, open the handler and give back the running device. Rejects with what the handler threw, or
  * with E_CONFIG_REFUSED or E_DEVICE_GEOMETRY; nothing stays open then.
  */
 export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<DeviceRuntime> {
   const { handler, log } = deps
-  const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
-  if (verdict !== true) {
-    throw tcmuError('E_CONFIG_REFUSED', { device: spec.name, cfgstring: cfgstringOf(spec), reason: verdict })
-  }
+  await checkConfig(spec, handler)
   if (spec.sizeBytes !== 0) checkGeometry(spec, spec.sizeBytes)
   const properties: DeviceProperties = {}
   let sizeBytes = spec.sizeBytes
