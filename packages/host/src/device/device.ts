@@ -3,11 +3,10 @@ import type {
   Abilities, Access, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortIdentity, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
-import { blockModePages, restoreModes } from '../scsi'
+import { blockModePages, initialModes, restoreModes } from '../scsi'
 import { stage } from '../scsi/lun'
 import { CopyJobs } from '../scsi/copy/jobs'
 import { Turns } from '../scsi/medium'
-import { initialModes } from '../scsi/mode-pages'
 import { isStatus, Status } from '../scsi/status'
 import { conditionFor, runRow } from './admit'
 import { Attentions } from './attention'
@@ -106,12 +105,8 @@ export class DeviceRuntime implements LogicalUnit {
     if (blocks) command.tap({ name: 'generic', stage: stage.generic }, (task) => runRow(this, this.commands, this.gate, task))
   }
 
-  get name(): string {
-    return this.parts.spec.name
-  }
-  get subtype(): string {
-    return this.parts.spec.subtype
-  }
+  get name(): string { return this.parts.spec.name }
+  get subtype(): string { return this.parts.spec.subtype }
   get config(): string {
     return this.configText
   }
