@@ -3,12 +3,11 @@ import type {
   Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
-import { blockModePages, restoreModes } from '../scsi'
+import { blockModePages, initialModes, restoreModes } from '../scsi'
 import { stage } from '../scsi/lun'
 import { CopyJobs } from '../scsi/copy/jobs'
 import { op } from '../scsi/opcodes'
 import { Turns } from '../scsi/medium'
-import { initialModes } from '../scsi/mode-pages'
 import { isStatus, Status } from '../scsi/status'
 import { runRow } from './admit'
 import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from './alua'
@@ -103,12 +102,8 @@ export class DeviceRuntime implements LogicalUnit {
     tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.commands, this.gate, task))
   }
 
-  get name(): string {
-    return this.parts.spec.name
-  }
-  get subtype(): string {
-    return this.parts.spec.subtype
-  }
+  get name(): string { return this.parts.spec.name }
+  get subtype(): string { return this.parts.spec.subtype }
   get config(): string {
     return this.configText
   }
