@@ -5,12 +5,14 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here/../../node_modules/.cache/tcmu/kernel}
 packages=(busybox-static bash coreutils grep sed findutils gawk kmod util-linux mount iproute2 procps psmisc lsscsi sg3-utils
-  e2fsprogs xfsprogs f2fs-tools open-iscsi fio dbus targetcli-fb python3-rtslib-fb python3-gi tcmu-runner libiscsi-bin qemu-utils
+  e2fsprogs xfsprogs f2fs-tools btrfs-progs libzbd2 dmsetup open-iscsi fio dbus targetcli-fb python3-rtslib-fb python3-gi tcmu-runner libiscsi-bin qemu-utils
   strace logrotate libstdc++6 libatomic1 eject wodim dvd+rw-tools)
+# Of these only the file that is named: the rest wants a desktop.
+single=(zbd-utils:usr/bin/zbd)
 # What the initramfs loads to find the root, what every VM loads, and what modprobe can add.
 early=(virtio_pci virtio_blk virtio_console qemu_fw_cfg erofs overlay)
 loaded=(virtio_net sd_mod sg configfs uio target_core_user target_core_file tcm_loop iscsi_target_mod crc32c_generic)
-extra=(target_core_iblock target_core_pscsi iscsi_tcp ext4 xfs f2fs isofs udf nls_utf8 nls_iso8859-1 nls_ascii sr_mod brd loop null_blk scsi_debug)
+extra=(target_core_iblock target_core_pscsi iscsi_tcp ext4 xfs f2fs btrfs zonefs dm-mod dm-zoned mq-deadline isofs udf nls_utf8 nls_iso8859-1 nls_ascii sr_mod brd loop null_blk scsi_debug)
 
 for tool in apt-get apt-cache dpkg-deb cpio python3 depmod modprobe strip mkfs.erofs; do
   PATH=$PATH:/usr/sbin:/sbin command -v "$tool" > /dev/null || { echo "image.sh needs $tool" >&2; exit 1; }
@@ -40,6 +42,10 @@ for deb in "$work"/debs/*.deb; do
   dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$root"
 done
 rm -rf "$root"/usr/share/{doc,man,locale,info,bash-completion,lintian,zoneinfo}
+for one in "${single[@]}"; do
+  ( cd "$work" && apt-get download "${one%%:*}" >> "$work/download.log" 2>&1 && mkdir -p one && dpkg-deb -x "${one%%:*}"_*.deb one )
+  install -D -m 755 "$work/one/${one#*:}" "$root/${one#*:}"
+done
 # What maintainer scripts would make.
 mkdir -p "$root/var" "$root/usr/share/tcmu-runner"
 for folder in run lock; do rm -rf "${root:?}/var/$folder"; done

@@ -3,7 +3,7 @@
 _tcmu_host() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in serve | handlers | devices | eject | insert | check | test | version | install-files | help) command=$word && break ;; esac
+    case $word in serve | handlers | devices | zones | eject | insert | check | test | version | install-files | help) command=$word && break ;; esac
   done
   COMPREPLY=()
   case $prev in
@@ -34,12 +34,13 @@ _tcmu_host() {
     handlers) words="$handlers --json --help" ;;
     devices) words='--json --socket --help' ;;
     eject | insert) words='--force --socket --help' ;;
+    zones) words='--json --map --watch --socket --help' ;;
     check) words="$handlers --size --options --json --help" ;;
     test) words="$handlers --cfg --refuses --subtype --size --block-size --volatile --json --help" ;;
     version) words='--json --help' ;;
     install-files) words='--dest --prefix --help' ;;
-    help) words='serve handlers devices eject insert check test version install-files' ;;
-    *) words='serve handlers devices eject insert check test version install-files help --version --help' ;;
+    help) words='serve handlers devices zones eject insert check test version install-files' ;;
+    *) words='serve handlers devices zones eject insert check test version install-files help --version --help' ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

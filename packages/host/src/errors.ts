@@ -69,6 +69,7 @@ export const errorTable = {
   E_NO_DEVICE: 'this host has no device {device}; `tcmu-host devices` lists them',
   E_MEDIUM_FIXED: 'device {device} is one of the handler {handler}, whose devices have no medium that can be changed',
   E_MEDIUM_REQUEST: 'the medium was not changed: {reason}',
+  E_ZONES: '{device}: {reason}',
   E_STOP: 'stopping: {part}: {reason}',
   E_FRONT_END_CHOICE: '{what}: {reason}',
 

@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
 import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
-import { type DeviceRuntime, type DeviceSpec, openDevice } from './device'
+import { type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
@@ -332,6 +332,7 @@ export class Host {
       devices: () => this.devices(),
       handlers: () => this.handlers(),
       ...mediumMethods((name) => this.deviceNamed(name)),
+      ...zonesMethod((name) => this.deviceNamed(name)),
       version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls }),
     })
     try {

@@ -49,6 +49,12 @@ Examples:
   tcmu-host insert cd0 /srv/second.iso
   tcmu-host insert cd0
 `,
+  zones: `
+Examples:
+  tcmu-host zones disk0
+  tcmu-host zones disk0 --map
+  tcmu-host zones disk0 --watch
+`,
   installFiles: `
 A tcmu.conf that is there and was changed is left as it is. Then: systemctl daemon-reload && systemctl reload dbus
 

@@ -7,6 +7,7 @@ import { type MediumFlags, moveMedium } from './medium'
 import type { ServeFlags, Surroundings } from './options'
 import { serve } from './serve'
 import { testHandler, type TestFlags } from './test'
+import { listZones, type ZonesFlags } from './zones'
 import { hostVersion, versions } from './version'
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
@@ -61,6 +62,14 @@ const installs = (c: Command): Command => c
   .option('--prefix <path>', 'where bin/tcmu-host is', '/usr')
   .action((flags: InstallFlags) => installFiles(flags, print))
 
+const showsZones = (c: Command, at: Surroundings): Command => c
+  .argument('<device>', 'its name, as in `tcmu-host devices`')
+  .option('--json', 'as JSON')
+  .option('--map', 'as a picture: one cell a zone, colour by condition, filled up to the write pointer')
+  .option('--watch', 'draw the picture again and again')
+  .option('--socket <path>', "the host's control socket")
+  .action((device: string, flags: ZonesFlags) => listZones(device, flags, at, print))
+
 const saysVersion = (c: Command): Command => c
   .option('--json', 'as JSON')
   .action(({ json }: { json?: boolean }) => {
@@ -101,6 +110,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--socket <path>', 'its control socket')
     .action((flags: ListFlags) => listDevices(flags, at, print))
 
+  showsZones(command('zones', 'show the zones of a zoned disk that the running host serves', examples.zones), at)
   movesMedium(
     command('eject', 'take the medium out of a device', examples.medium),
     command('insert', 'put a medium into a device, in place of the one that is in', examples.medium), at,

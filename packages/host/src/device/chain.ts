@@ -18,5 +18,5 @@ export function tapChain(lun: Lun, { command }: DeviceHooks, backend: Backend, a
       return result === Status.NOT_HANDLED ? undefined : result
     })
   }
-  if (isBlocks(handler)) command.tap({ name: 'generic', stage: stage.generic }, generic)
+  if (isBlocks(handler) || handler.commands) command.tap({ name: 'generic', stage: stage.generic }, generic)
 }

@@ -23,7 +23,7 @@ import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import type { State } from './lifecycle'
-import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
+import { abilitiesOf, abilitiesOfMedium, noAbilities, noOps, wireMedium, wireOps } from './ops'
 import { resultOf } from './result'
 import { SpaceWatch } from './space-watch'
 import { type DeviceParts, identityOf, limitsOf, MOST_EMULATED, physicalExponentOf, thickLacks } from './spec'
@@ -37,10 +37,10 @@ import { WriteCache } from './write-cache'
 export class DeviceRuntime implements LogicalUnit {
   readonly hooks: DeviceHooks = deviceHooks()
   readonly counters: Counters = counters()
-  readonly deviceType: number
   readonly abilities: Abilities
   readonly limits: Limits
   readonly identity: Identity
+  readonly blockSize: number
   readonly modes: ModeState = initialModes()
   readonly history = new DeviceHistory(this.counters)
   readonly strictCdb: boolean
@@ -64,6 +64,8 @@ export class DeviceRuntime implements LogicalUnit {
   private configText: string
   private readonly cache: WriteCache
   private table: CommandTable | undefined
+  /** State of the handler that the rows of the table are of: another one comes when it is opened again. */
+  private tableOf: unknown
   private readonly extensions = new Extensions()
   private readonly live = new Inflight()
   private readonly available: Availability
@@ -78,10 +80,12 @@ export class DeviceRuntime implements LogicalUnit {
     const { handler } = backend
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
-    this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
-    this.abilities = blocks ? abilitiesOf(blocks, spec.thick ? { ...p, lacking: [...(p.lacking ?? []), ...thickLacks] } : p) : noAbilities
+    const medium = blocks ? undefined : wireMedium(handler as CommandsHandler, backend)
+    this.blockSize = p.blockSize ?? spec.blockSize
+    this.abilities = blocks ? abilitiesOf(blocks, spec.thick ? { ...p, lacking: [...(p.lacking ?? []), ...thickLacks] } : p)
+      : medium ? abilitiesOfMedium(medium, p.lacking) : noAbilities
     this.physicalExponent = physicalExponentOf(p, spec)
-    this.limits = limitsOf(p, spec.blockSize, this.physicalExponent, spec.maxTransferBlocks)
+    this.limits = limitsOf(p, this.blockSize, this.physicalExponent, spec.maxTransferBlocks)
     this.identity = identityOf(p, parts.serial ?? (() => spec.serial))
     this.configText = spec.config
     this.strictCdb = spec.strictCdb === true
@@ -89,9 +93,9 @@ export class DeviceRuntime implements LogicalUnit {
     this.readOnly = spec.readOnly === true || p.readOnly === true
     this.rotationRate = p.solidState ? 1 : 0
     this.unmappedReadsZero = p.unmappedReadsZero === true
-    this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
-    this.writeCacheDefault = p.writeCache ?? blocks?.flush !== undefined
-    this.cache = new WriteCache(this.writeCacheDefault, blocks ? wireOps(blocks, backend, this.hooks.ops) : noOps, {
+    this.capacity = Math.floor(parts.sizeBytes / this.blockSize)
+    this.writeCacheDefault = p.writeCache ?? (blocks ?? medium)?.flush !== undefined
+    this.cache = new WriteCache(this.writeCacheDefault, blocks ? wireOps(blocks, backend, this.hooks.ops) : (medium ?? noOps), {
       reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
       writesDone: () => this.writesDone(),
     })
@@ -107,8 +111,9 @@ export class DeviceRuntime implements LogicalUnit {
   get config(): string {
     return this.configText
   }
-  get blockSize(): number {
-    return this.parts.spec.blockSize
+  get deviceType(): number {
+    const type = (this.parts.backend.handler as CommandsHandler).deviceType ?? 0
+    return typeof type === 'function' ? type(this.parts.backend.state) : type
   }
   get blocks(): number {
     return this.capacity
@@ -126,7 +131,10 @@ export class DeviceRuntime implements LogicalUnit {
     return this.live.count
   }
   get commands(): CommandTable {
-    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extensions.rows]))
+    const { rows, backend } = this.parts
+    if (this.table && this.tableOf === backend.state) return this.table
+    this.tableOf = backend.state
+    return (this.table = new CommandTable([...rowsFor(rows(backend.state), this), ...this.extensions.rows]))
   }
 
   extend(part: LunExtension): void {

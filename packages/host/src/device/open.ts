@@ -2,6 +2,7 @@ import { type DeviceInfo, type DeviceProperties, isBlocks, type CommandsHandler 
 import { type TcmuError, tcmuError } from '../errors'
 import { blockCommands } from '../scsi/commands'
 import { Backend } from './backend'
+import type { CommandRow } from '../scsi'
 import { DeviceRuntime } from './device'
 import type { DeviceDeps, DeviceSpec } from './spec'
 
@@ -12,8 +13,7 @@ const cfgstringOf = (spec: DeviceSpec): string => `${spec.subtype}/${spec.config
 const wrong = (spec: DeviceSpec, field: string, reason: string): TcmuError =>
   tcmuError('E_DEVICE_GEOMETRY', { device: spec.name, cfgstring: cfgstringOf(spec), field, reason })
 
-function checkGeometry(spec: DeviceSpec, sizeBytes: number): void {
-  const { blockSize } = spec
+function checkGeometry(spec: DeviceSpec, sizeBytes: number, blockSize = spec.blockSize): void {
   if (!Number.isInteger(blockSize) || blockSize < 512 || blockSize > 65536 || (blockSize & (blockSize - 1)) !== 0) {
     throw wrong(spec, 'blockSize', `block size ${blockSize} is not a power of two from 512 to 65536`)
   }
@@ -32,6 +32,9 @@ async function checkConfig(spec: DeviceSpec, handler: DeviceDeps['handler']): Pr
   const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
   if (verdict !== true) throw tcmuError('E_CONFIG_REFUSED', { device: spec.name, cfgstring: cfgstringOf(spec), reason: verdict })
 }
+
+const rowsOf = ({ commands }: CommandsHandler, state: unknown): readonly CommandRow[] =>
+  typeof commands === 'function' ? commands(state) : (commands ?? [])
 
 /**
  * Check the configuration, open the handler and give back the running device. Rejects with what the handler threw, or
@@ -67,11 +70,11 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
     Object.assign(properties, p)
   }
   const again = async (): Promise<unknown> =>
-    handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * spec.blockSize, reopen: true, declare: () => undefined })
+    handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * runtime!.blockSize, reopen: true, declare: () => undefined })
   const backend = new Backend(handler, await handler.open({ ...info, reopen: false, declare }), again)
   try {
-    if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes)
-    const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
+    if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes, properties.blockSize)
+    const rows = isBlocks(handler) ? () => deps.rows ?? blockCommands : (state: unknown) => rowsOf(handler as CommandsHandler, state)
     runtime = new DeviceRuntime({ spec, backend, properties, sizeBytes, rows, log, serial: deps.serial, recovery: deps.recovery, savedModes: deps.savedModes })
     await runtime.restore(true)
     return runtime

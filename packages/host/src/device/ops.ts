@@ -1,5 +1,5 @@
 import { SyncBailHook } from 'tapable'
-import type { Answer, BlocksHandler, DeviceProperties } from '../handler/types'
+import type { Answer, BlocksHandler, CommandsHandler, DeviceProperties } from '../handler/types'
 import type { Abilities, AbilityName, BlockIo, BlockOps, BlockRange, Result } from '../scsi'
 import { Status } from '../scsi/status'
 import { isThenable } from './fault'
@@ -72,10 +72,11 @@ export function writeThrough(ops: BlockOps): BlockOps {
  * pages and mode pages.
  */
 export function abilitiesOf(handler: BlocksHandler, properties: DeviceProperties = {}): Abilities {
-  const has = read(handler, properties)
-  const lacking: readonly AbilityName[] = properties.lacking ?? []
-  return Object.fromEntries(Object.entries(has).map(([name, a]) => [name, lacking.includes(name as AbilityName) ? 'none' : a])) as unknown as Abilities
+  return without(read(handler, properties), properties.lacking ?? [])
 }
+
+const without = (has: Abilities, lacking: readonly AbilityName[]): Abilities =>
+  Object.fromEntries(Object.entries(has).map(([name, a]) => [name, lacking.includes(name as AbilityName) ? 'none' : a])) as unknown as Abilities
 
 function read(handler: BlocksHandler, p: DeviceProperties): Abilities {
   return {
@@ -91,6 +92,29 @@ function read(handler: BlocksHandler, p: DeviceProperties): Abilities {
     extendedCopy: 'emulate',
     space: handler.space ? 'native' : 'none',
   }
+}
+
+/** The medium that a commands handler gives for rows it borrows, whichever state is the present one. */
+export function wireMedium(handler: CommandsHandler, backend: { readonly state: unknown }): BlockOps | undefined {
+  if (!handler.medium) return undefined
+  const now = (): BlockOps => handler.medium!(backend.state)
+  const has = now()
+  return {
+    read: (io) => now().read(io), write: (io) => now().write(io),
+    ...(has.flush && { flush: (signal) => now().flush!(signal) }), ...(has.unmap && { unmap: (range) => now().unmap!(range) }),
+    ...(has.writeSame && { writeSame: (io) => now().writeSame!(io) }), ...(has.compareAndWrite && { compareAndWrite: (io) => now().compareAndWrite!(io) }),
+    ...(has.extents && { extents: (range) => now().extents!(range) }),
+  }
+}
+
+/** The same for rows that a commands handler borrows, over the medium it gives. */
+export function abilitiesOfMedium(ops: BlockOps, lacking: readonly AbilityName[] = []): Abilities {
+  const has: Abilities = {
+    flush: ops.flush ? 'native' : 'emulate', fua: 'emulate', unmap: ops.unmap ? 'native' : 'none',
+    writeSame: ops.writeSame ? 'native' : 'emulate', compareAndWrite: ops.compareAndWrite ? 'native' : 'emulate', extents: ops.extents ? 'native' : 'none',
+    format: 'none', sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none', space: 'none',
+  }
+  return without(has, lacking)
 }
 
 /** The medium of a handler that owns its command set: the host never asks for it. */

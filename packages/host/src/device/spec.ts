@@ -50,7 +50,7 @@ export interface DeviceParts {
   readonly properties: DeviceProperties
   readonly sizeBytes: number
   /** Generic rows under a blocks handler, a commands handler's own otherwise. */
-  readonly rows: readonly CommandRow[]
+  readonly rows: (state: unknown) => readonly CommandRow[]
   readonly log: HandlerLog
   /** As in DeviceDeps. */
   readonly serial?: () => string

@@ -6,8 +6,11 @@ import type { BlocksHandler, CommandsHandler, Handler } from './types'
 const kinds: Readonly<Record<MemberKind, { wanted: string; is: (v: unknown) => boolean }>> = {
   string: { wanted: 'text', is: (v) => typeof v === 'string' && v.length > 0 },
   function: { wanted: 'a function', is: (v) => typeof v === 'function' },
-  number: { wanted: 'a peripheral device type, 0 to 31', is: (v) => Number.isInteger(v) && (v as number) >= 0 && (v as number) <= 31 },
-  array: { wanted: 'a list of command rows', is: Array.isArray },
+  deviceType: {
+    wanted: 'a peripheral device type, 0 to 31, or a function that gives it',
+    is: (v) => typeof v === 'function' || (Number.isInteger(v) && (v as number) >= 0 && (v as number) <= 31),
+  },
+  rows: { wanted: 'a list of command rows, or a function that gives one', is: (v) => Array.isArray(v) || typeof v === 'function' },
   fua: { wanted: "'native' or 'emulate'", is: (v) => v === 'native' || v === 'emulate' },
 }
 const subtypePattern = new RegExp(SUBTYPE_PATTERN)
@@ -18,7 +21,7 @@ const wrong = (subtype: unknown, member: string, reason: string): TcmuError =>
 /** Which of the two shapes a definition has, by what it has; undefined when it is neither. */
 export function shapeOf(definition: object): HandlerShape | undefined {
   if ('read' in definition || 'write' in definition) return 'blocks'
-  return 'handleCmd' in definition ? 'commands' : undefined
+  return 'handleCmd' in definition || 'commands' in definition ? 'commands' : undefined
 }
 
 function checkSubtype(subtype: unknown): void {
@@ -39,7 +42,7 @@ export function checkHandler(value: unknown): Handler {
   const definition = value as Record<string, unknown>
   checkSubtype(definition.subtype)
   const shape = shapeOf(definition)
-  if (!shape) throw wrong(definition.subtype, 'read', 'has neither `read` and `write` (shape blocks) nor `handleCmd` (shape commands)')
+  if (!shape) throw wrong(definition.subtype, 'read', 'has neither `read` and `write` (shape blocks) nor `handleCmd` or `commands` (shape commands)')
   for (const [name, member] of Object.entries(handlerMembers[shape])) {
     const found = definition[name]
     if (found === undefined && !member.required) continue

@@ -1,7 +1,7 @@
 import type { HandlerShape } from './manifest'
 import type { BlocksHandler, CommandsHandler } from './types'
 
-export type MemberKind = 'string' | 'function' | 'number' | 'array' | 'fua'
+export type MemberKind = 'string' | 'function' | 'deviceType' | 'rows' | 'fua'
 
 /** One member of a definition: what it must be, and what the documentation says of it. */
 export interface Member {
@@ -80,14 +80,17 @@ export const blocksMembers: Record<keyof BlocksHandler, Member> = {
 export const commandsMembers: Record<keyof CommandsHandler, Member> = {
   ...common,
   handleCmd: {
-    kind: 'function', required: true, later: true, form: 'handleCmd(state, task, lun)',
-    when: 'For each command. NOT_HANDLED, returned at once, becomes INVALID COMMAND OPERATION CODE.',
+    kind: 'function', later: true, form: 'handleCmd(state, task, lun)',
+    when: 'For each command. NOT_HANDLED, returned at once, gives it to the rows of `commands`; no row means INVALID COMMAND OPERATION CODE.',
+    absent: 'the rows of `commands` answer; one of the two has to be there',
   },
   commands: {
-    kind: 'array', form: 'list of rows', when: 'Rows made by `command()`: names for logs, lengths of transfers.',
+    kind: 'rows', form: 'list of rows, or `(state) => rows`',
+    when: 'Rows made by `command()`, own or borrowed from the generic layer: the host checks CDB, range and write protection, and runs them.',
     absent: 'a command moves what the initiator expects it to',
   },
-  deviceType: { kind: 'number', form: '0 to 31', when: 'Peripheral device type (SPC-4 table 49).', absent: '0, a disk' },
+  deviceType: { kind: 'deviceType', form: '0 to 31, or `(state) => number`', when: 'Peripheral device type (SPC-4 table 49).', absent: '0, a disk' },
+  medium: { kind: 'function', form: 'medium(state)', when: 'Once, after `open`: `read`, `write`, `flush` and others for borrowed rows.', absent: 'borrowed rows cannot move blocks' },
 }
 
 /** What a definition of each shape may have. */

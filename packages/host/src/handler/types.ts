@@ -1,5 +1,5 @@
 import type { Segments } from '../wire'
-import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Lun, Nexus, Result, Space, Status, Task } from '../scsi'
+import type { AbilityName, BlockIo, BlockOps, BlockRange, CommandRow, Extent, Lun, Nexus, Result, Space, Status, Task } from '../scsi'
 
 type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
@@ -83,6 +83,8 @@ export interface DeviceProperties {
   /** Writes are acknowledged before they are on the medium, until `flush`. Default: whether the handler has `flush`. */
   writeCache?: boolean
   solidState?: boolean
+  /** Bytes of a logical block, when the handler knows better than whoever asked for the device. */
+  blockSize?: number
   /** log2 of logical blocks per physical block. */
   physicalExponent?: number
   /** Unmapped blocks read as zeroes. Default false. */
@@ -205,13 +207,15 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   readonly fua?: 'native' | 'emulate'
 }
 
-/** A handler that owns the whole command set of its device. */
+/** A handler that owns the whole command set of its device: by `commands`, by `handleCmd`, or both. */
 export interface CommandsHandler<S = any, O = any> extends Common<S, O> { // eslint-disable-line @typescript-eslint/no-explicit-any
-  handleCmd(state: S, task: Task, lun: Lun): Result
-  /** Rows for REPORT SUPPORTED OPERATION CODES and for transfer lengths; see `commandTable`. */
-  readonly commands?: readonly CommandRow[]
-  /** SPC-4 peripheral device type. Default 0. */
-  readonly deviceType?: number
+  handleCmd?(state: S, task: Task, lun: Lun): Result
+  /** Rows made by `command()`, its own or borrowed from the generic layer; the host checks the CDB and runs them. */
+  readonly commands?: readonly CommandRow[] | ((state: S) => readonly CommandRow[])
+  /** SPC-4 peripheral device type; asked again for each command when it is a function. Default 0. */
+  readonly deviceType?: number | ((state: S) => number)
+  /** The medium behind borrowed rows that read, write or flush. */
+  medium?(state: S): BlockOps
 }
 
 export type Handler = BlocksHandler | CommandsHandler

@@ -8,5 +8,6 @@ export const HANDLER_API_VERSION = '1.1.0'
 export const handlerApiChanges: readonly (readonly [version: string, change: string])[] = [
   ['1.1.0', 'lock, unlock, getLockState, getLockTag; `reopen` of the device; `report` leads to recovery'],
   ['1.1.0', "commands handlers: the logical unit as third argument of `handleCmd`, `nexusLost`, `reset`, `dev.mediumChanged`, changes `eject` and `load`; `declare`: `sanitize`, `maxAtomicBlocks`; abilities `format`, `sanitize`, `writeAtomic`, `extendedCopy` for `lacking`; `report('space-low')`"],
+  ['1.1.0', 'commands handlers: the host runs the rows of `commands`, over `medium`; `commands` and `deviceType` by state; `declare({ blockSize })`; several handlers in one package'],
   ['1.0.0', 'first version: blocks and commands handlers, structured options, IoFile'],
 ]

@@ -11,8 +11,9 @@ export interface Candidate {
   readonly path: string
   readonly real: string
   readonly origin: Origin
-  /** The `tcmuHandler` field. */
+  /** The `tcmuHandler` field, or one of its elements, and what messages call it. */
   readonly field: unknown
+  readonly fieldName: string
   readonly packageJson: Readonly<Record<string, unknown>>
 }
 

@@ -10,6 +10,8 @@ export const FIELD = 'tcmuHandler'
 /** Packages of this scope and prefix beside the host are its own. */
 const BUNDLED_SCOPE = '@tcmu'
 const BUNDLED_PREFIX = 'handler-'
+/** Handlers in one package; more are not looked at. */
+const MAX_HANDLERS = 16
 
 export interface Places {
   /** Folder of the host's own package; the bundled handlers are those it could require. */
@@ -101,7 +103,10 @@ class Walk {
       this.refusals.push(refusal('E_HANDLER_PACKAGE_JSON', who, 'name', 'an npm package name', quote(json.name)))
     } else if (this.safe(who, origin, path, real, join(real, 'package.json'))) {
       const version = typeof json.version === 'string' ? json.version : '0.0.0'
-      this.candidates.push({ ...who, version, real, origin, field: json[FIELD], packageJson: json })
+      const field = json[FIELD]
+      const all = Array.isArray(field) ? field.slice(0, MAX_HANDLERS).map((f: unknown, i) => [f, `${FIELD}[${i}]`] as const) : [[field, FIELD] as const]
+      if (all.length === 0) this.refusals.push(refusal('E_HANDLER_NO_MANIFEST', who, FIELD, 'an object, or a list of some', '[]'))
+      for (const [f, fieldName] of all) this.candidates.push({ ...who, version, real, origin, field: f, fieldName, packageJson: json })
     }
   }
 

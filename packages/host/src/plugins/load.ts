@@ -20,11 +20,12 @@ function deadline(ms: number): { expired: Promise<never>; clear: () => void } {
   return { expired, clear: () => clearTimeout(timer) }
 }
 
-/** The default export; CommonJS modules made from TypeScript keep it one level down. */
-function definitionIn(namespace: unknown): unknown {
+/** The default export; CommonJS modules made from TypeScript keep it one level down. Of a list, the one of the subtype. */
+function definitionIn(namespace: unknown, subtype: string): unknown {
   const exported = (namespace as { default?: unknown } | null)?.default
-  if (typeof exported !== 'object' || exported === null || shapeOf(exported) !== undefined) return exported
-  return 'default' in exported ? exported.default : exported
+  const nested = typeof exported === 'object' && exported !== null && !Array.isArray(exported) && shapeOf(exported) === undefined && 'default' in exported
+  const found = nested ? exported.default : exported
+  return Array.isArray(found) ? found.find((h: unknown) => (h as { subtype?: unknown } | null)?.subtype === subtype) : found
 }
 
 function importFailure({ candidate, manifest }: Accepted, error: unknown): TcmuError {
@@ -49,8 +50,8 @@ export async function loadHandler(accepted: Accepted, load: ImportModule, deadli
   } finally {
     limit.clear()
   }
-  const definition = definitionIn(namespace)
-  if (definition === undefined) throw refusal('E_HANDLER_MISMATCH', candidate, 'module', 'a default export made by defineHandler()', 'no default export')
+  const definition = definitionIn(namespace, manifest.subtype)
+  if (definition === undefined) throw refusal('E_HANDLER_MISMATCH', candidate, 'module', `a default export made by defineHandler(), or a list with the handler ${manifest.subtype}`, 'no default export')
   let handler: Handler
   try {
     handler = checkHandler(definition)

@@ -75,7 +75,7 @@ export class HandlerRegistry {
     const { subtype } = judged.manifest
     const first = this.entries.get(subtype)?.accepted.candidate
     if (first) {
-      this.refusals.push(refusal('E_HANDLER_DUPLICATE', candidate, 'tcmuHandler.subtype', 'a subtype of its own', `${quote(subtype)}, which ${first.package} in ${first.path} has`))
+      this.refusals.push(refusal('E_HANDLER_DUPLICATE', candidate, `${candidate.fieldName}.subtype`, 'a subtype of its own', `${quote(subtype)}, which ${first.package} in ${first.path} has`))
     } else this.entries.set(subtype, { accepted: judged })
   }
 

@@ -5,7 +5,6 @@ import { type HandlerManifest, manifestSchema } from '../handler/manifest'
 import { HANDLER_API_VERSION } from '../handler/version'
 import { faultOf, schemaCompiler } from '../input'
 import { type Candidate, refusal, type Refusal } from './candidate'
-import { FIELD } from './discover'
 import { entryOf } from './entry'
 import { PathGuard } from './guard'
 import { compileOptions } from './options'
@@ -49,7 +48,7 @@ export class Validator {
     const unmet = this.requirementFault(c, manifest)
     if (unmet) return unmet
     const options = manifest.options && compileOptions(manifest.options)
-    if (options && typeof options !== 'function') return refusal('E_HANDLER_OPTIONS_SCHEMA', c, `${FIELD}.options`, options.wanted, options.found)
+    if (options && typeof options !== 'function') return refusal('E_HANDLER_OPTIONS_SCHEMA', c, `${c.fieldName}.options`, options.wanted, options.found)
     const entry = entryOf(c.real, c.packageJson)
     if (typeof entry !== 'string') return refusal('E_HANDLER_ENTRY', c, entry.field, entry.wanted, entry.found)
     const unsafe = c.origin === 'bundled' ? undefined : this.env.guard.check(entry)
@@ -61,14 +60,14 @@ export class Validator {
   private apiFault(c: Candidate): Refusal | undefined {
     const range = (c.field as { apiVersion?: unknown } | null | undefined)?.apiVersion
     if (typeof range !== 'string' || range.length > manifestSchema.properties.apiVersion.maxLength) return undefined
-    const field = `${FIELD}.apiVersion`
+    const field = `${c.fieldName}.apiVersion`
     if (validRange(range) === null) return refusal('E_HANDLER_MANIFEST', c, field, 'a semver range', quote(range))
     return inRange(this.env.apiVersion, range) ? undefined : refusal('E_HANDLER_API', c, field, `a range that has ${this.env.apiVersion}`, quote(range))
   }
 
   private schemaFault(c: Candidate): Refusal | undefined {
     if (this.manifest(c.field)) return undefined
-    const { key, wanted, found } = faultOf(this.manifest, c.field, FIELD)
+    const { key, wanted, found } = faultOf(this.manifest, c.field, c.fieldName)
     return refusal('E_HANDLER_MANIFEST', c, key, wanted, found)
   }
 
@@ -77,7 +76,7 @@ export class Validator {
     for (const [name, version] of [['node', this.env.node], ['kernel', kernel]] as const) {
       const range = requires?.[name]
       if (range === undefined) continue
-      const field = `${FIELD}.requires.${name}`
+      const field = `${c.fieldName}.requires.${name}`
       if (validRange(range) === null) return refusal('E_HANDLER_MANIFEST', c, field, 'a semver range', quote(range))
       if (!inRange(version, range)) return refusal('E_HANDLER_REQUIRES', c, field, quote(range), version)
     }

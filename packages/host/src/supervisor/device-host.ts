@@ -30,8 +30,8 @@ const commandMembers = new Set(Object.keys(handlerMembers.blocks).concat(Object.
 const factsOf = (handler: Handler): HandlerFacts => ({
   subtype: handler.subtype,
   summary: handler.summary,
-  members: Object.keys(handler).filter((k) => commandMembers.has(k) && typeof (handler as unknown as Record<string, unknown>)[k] === 'function'),
-  ...(isBlocks(handler) ? { fua: handler.fua } : { deviceType: handler.deviceType }),
+  members: Object.keys(handler).filter((k) => k === 'commands' || (commandMembers.has(k) && typeof (handler as unknown as Record<string, unknown>)[k] === 'function')),
+  ...(isBlocks(handler) ? { fua: handler.fua } : typeof handler.deviceType === 'number' ? { deviceType: handler.deviceType } : {}),
 })
 
 const never = new AbortController().signal

@@ -94,7 +94,7 @@ export function remoteHandler(facts: HandlerFacts, site: RemoteSite): Handler {
     ...(has('checkConfig') && { checkConfig: (config: string, options: unknown) => site.check(config, options) }),
     ...(has('reconfigure') && { reconfigure: (device: RemoteDevice, change: Parameters<NonNullable<Handler['reconfigure']>>[1]) => device.reconfigure(device, change) }),
   }
-  if (has('handleCmd')) return { ...common, handleCmd, deviceType: facts.deviceType } as CommandsHandler<RemoteDevice>
+  if (has('handleCmd') || has('commands')) return { ...common, handleCmd, deviceType: facts.deviceType } as CommandsHandler<RemoteDevice>
   if (!has('read') || !has('write')) throw tcmuError('E_HANDLER_SHAPE', { handler: subtype, reason: 'its process says that it has neither read and write nor handleCmd', member: 'read' })
   return { ...common, ...Object.fromEntries(Object.entries(callbacks).filter(([name]) => has(name))), fua: facts.fua } as BlocksHandler<RemoteDevice>
 }

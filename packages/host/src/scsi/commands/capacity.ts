@@ -13,7 +13,7 @@ export const Capacity10 = layout('read_capacity_10_data', { lastLba: u32be, bloc
 export const Capacity16 = layout('read_capacity_16_data', {
   lastLba: u64be,
   blockLength: u32be,
-  protection: bits(u8, { pType: [3, 1], protEn: 0 }),
+  protection: bits(u8, { rcBasis: [5, 4], pType: [3, 1], protEn: 0 }),
   exponents: bits(u8, { piExponent: [7, 4], physicalExponent: [3, 0] }),
   provisioning: bits(u16be, { lbpme: 15, lbprz: 14, lowestAligned: [13, 0] }),
   reserved: skip(16),

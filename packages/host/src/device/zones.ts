@@ -1,0 +1,85 @@
+import { quote, TcmuError, tcmuError } from '../errors'
+import { Direction, type LogicalUnit, type Nexus, op, ReportZonesHeader, sam, Segments, Task, zoneAction, ZoneDescriptor, ZoneIn } from '../scsi'
+
+/** One zone as lists show it; LBAs and lengths in logical blocks. */
+export interface ZoneRecord {
+  readonly start: number
+  readonly length: number
+  /** ZBC-2 tables 2 and 3. */
+  readonly type: number
+  readonly condition: number
+  /** Absent when the zone has none. */
+  readonly writePointer?: number
+  readonly nonSequential?: true
+  readonly reset?: true
+}
+
+export interface ZoneList {
+  readonly name: string
+  readonly blockSize: number
+  readonly zones: readonly ZoneRecord[]
+}
+
+/** A command of the host itself. */
+class OwnTask extends Task {
+  constructor(readonly nexus: Nexus, private readonly done: () => void) {
+    super()
+  }
+  finish(): void {
+    this.done()
+  }
+}
+
+const nexus: Nexus = Object.freeze({ name: 'the host itself' })
+const CHUNK_BYTES = 2 ** 19
+
+/** One part of the report from `lba` on. Rejects with E_ZONES when the device refuses. */
+function report(unit: LogicalUnit, lba: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const task = new OwnTask(nexus, () => {
+      if (task.status === sam.GOOD) resolve(task.data.toBuffer().subarray(0, task.dataInLength))
+      else reject(tcmuError('E_ZONES', { device: unit.name, reason: 'it does not answer REPORT ZONES; only zoned disks do' }))
+    })
+    const cdb = ZoneIn.encode({ op: op.ZBC_IN, serviceAction: zoneAction.REPORT_ZONES, lba, allocation: CHUNK_BYTES, partial: 1 })
+    task.begin()
+    task.cdb.set(cdb)
+    task.cdbLength = cdb.length
+    task.direction = Direction.IN
+    task.expected = CHUNK_BYTES
+    task.data = Segments.allocate(CHUNK_BYTES)
+    unit.execute(task)
+  })
+}
+
+function recordOf(z: ReturnType<typeof ZoneDescriptor.decode>): ZoneRecord {
+  return {
+    start: z.start, length: z.length, type: z.type, condition: z.condition, ...(z.writePointer <= Number.MAX_SAFE_INTEGER && { writePointer: z.writePointer }),
+    ...(z.nonSequential === 1 && { nonSequential: true as const }), ...(z.reset === 1 && { reset: true as const }),
+  }
+}
+
+/** All zones of a unit, asked for as an initiator does. Rejects with E_ZONES. */
+export async function zonesOf(unit: LogicalUnit): Promise<ZoneList> {
+  const zones: ZoneRecord[] = []
+  for (let lba = 0, last = 0; lba <= last;) {
+    const bytes = await report(unit, lba)
+    const header = ReportZonesHeader.decode(bytes)
+    last = header.maximumLba
+    const count = header.length / ZoneDescriptor.size
+    for (let i = 0; i < count; i++) zones.push(recordOf(ZoneDescriptor.decode(bytes, ReportZonesHeader.size + i * ZoneDescriptor.size)))
+    const end = zones.at(-1)
+    if (count === 0 || !end) break
+    lba = end.start + end.length
+  }
+  return { name: unit.name, blockSize: unit.blockSize, zones }
+}
+
+/** What the control socket answers to `zones` with `{"device": NAME}`. */
+export const zonesMethod = (find: (name: string) => LogicalUnit | undefined) => ({
+  zones: async (params: unknown): Promise<ZoneList> => {
+    const device = (params as { device?: unknown } | undefined)?.device
+    const unit = typeof device === 'string' ? find(device) : undefined
+    if (!unit) throw new TcmuError('E_ZONES', `${quote(device)}: no device of this host has that name; \`tcmu-host devices\` lists them`)
+    return zonesOf(unit)
+  },
+})
