@@ -15,11 +15,10 @@ describeIf(requiresKernelVm(), 'a disk behind the real kernel', () => {
       name: 'command-cases',
       script: `
         serve; exposed 0 disk file//tmp/disk.img ${BLOCKS * BLOCK}
-        python3 /opt/tcmu/test/kernel/sg-agent.py ${HOST} ${port} $(ls -d /dev/sg* | head -n 1) & agent=$!
-        sleep 1; echo ready; wait $agent || fail 'the agent failed'
+        python3 /opt/tcmu/test/kernel/sg-agent.py ${HOST} ${port} $(ls -d /dev/sg* | head -n 1) || fail 'the agent failed'
         unlun 0; remove disk; end_daemon TERM; no_d_state`,
     })
-    await vm.said('ready')
+    await Promise.race([server.met, vm.ended().then(() => Promise.reject(new Error('the VM ended without its agent')))])
   }, BOOT_MS)
   afterAll(async () => {
     server.close()

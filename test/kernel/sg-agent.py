@@ -47,19 +47,24 @@ def send(fd, request):
 
 
 def main(host, port, device):
-    fd = os.open(device, os.O_RDWR)
+    # A file of sg takes sixteen commands at a time: each thread has its own.
+    own = threading.local()
+
+    def start():
+        own.fd = os.open(device, os.O_RDWR)
+
     peer = socket.create_connection((host, int(port)))
     lock = threading.Lock()
 
     def answer(line):
         try:
-            reply = send(fd, json.loads(line))
+            reply = send(own.fd, json.loads(line))
         except OSError as error:
             reply = {"id": json.loads(line)["id"], "error": str(error)}
         with lock:
             peer.sendall(json.dumps(reply).encode() + b"\n")
 
-    with ThreadPoolExecutor(AT_ONCE) as pool, peer.makefile("r") as lines:
+    with ThreadPoolExecutor(AT_ONCE, initializer=start) as pool, peer.makefile("r") as lines:
         for line in lines:
             pool.submit(answer, line)
 

@@ -7,10 +7,19 @@ interface Reply { readonly id: number; readonly status: number; readonly sense: 
 
 /** The other end of sg-agent.py: commands to a disk of a VM through its own SCSI layer. */
 export class SgServer {
+  /** Resolves when the agent has come. */
+  readonly met: Promise<void>
+  private greet: () => void = () => undefined
   private readonly server: Server = createServer((socket) => this.meet(socket))
   private readonly waiting = new Map<number, (reply: Reply) => void>()
   private peer: Socket | undefined
   private ids = 0
+
+  constructor() {
+    this.met = new Promise((resolve) => {
+      this.greet = resolve
+    })
+  }
 
   /** Resolves with the port for the agent. */
   async listen(): Promise<number> {
@@ -21,6 +30,7 @@ export class SgServer {
 
   private meet(socket: Socket): void {
     this.peer = socket
+    this.greet()
     socket.on('error', () => undefined)
     createInterface({ input: socket }).on('line', (line) => {
       const reply = JSON.parse(line) as Reply
