@@ -1,6 +1,8 @@
 import { kernelCases } from './cases'
 
 const KILLS = Number(process.env['TCMU_KILLS'] ?? 20)
+/** Seconds that kernel and initiator give a command. */
+const TIME_OUT = 120
 const fixtures = '/opt/tcmu/test/fixtures/handlers'
 /** Inline: the data that it keeps is then memory of the kernel, not a copy in another process. */
 const host = `serve --handler-path ${fixtures}/keeper --placement keeper=inline`
@@ -26,7 +28,9 @@ kernelCases('what the host withstands', {
 ${host}`,
   cases: {
     'kill -9 at random moments under fio with verification loses nothing, and no initiator sees an error': `
-      exposed 0 d0 file//tmp/d0.img 33554432
+      # The host may take longer to start here than the kernel waits by default.
+      backstore d0 file//tmp/d0.img 33554432; echo ${TIME_OUT} > $core/d0/attrib/cmd_time_out; lun 0 d0; sd=$(disk 0)
+      echo ${TIME_OUT} > /sys/block/$sd/device/timeout
       load $sd
       for n in $(seq ${KILLS}); do
         sleep 0.$((RANDOM % 90 + 10)); loaded
