@@ -134,7 +134,7 @@ test('who it says it is', async () => {
   const d = await bench.open(fresh())
   const inquiry = (await d.disk.inquiry()).data
   expect([inquiry[0], inquiry.toString('latin1', 8, 36)]).toEqual([0x14, 'LIO-ORG TCMU ZBC device 0002'])
-  expect([...(await d.disk.vpd(0)).data]).toEqual([0x14, 0, 0, 7, 0, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb6])
+  expect([...(await d.disk.vpd(0)).data]).toEqual([0x14, 0, 0, 9, 0, 0x80, 0x83, 0x85, 0x86, 0x87, 0xb0, 0xb1, 0xb6])
   const b1 = (await d.disk.vpd(0xb1)).data
   expect([b1.length, b1.readUInt16BE(4), b1[8]]).toEqual([64, 7200, 0x02])
   const b6 = (await d.disk.vpd(0xb6)).data
@@ -267,7 +267,7 @@ test('a write that fails takes those behind it along, and the pointer goes back'
   const d = await bench.open(fresh())
   const z = 4 * ZONE
   expectGood(await d.disk.write(z, pattern(8, 1)))
-  const unit = (d.device as unknown as { parts: { state: { medium: { write(io: unknown): unknown } } } }).parts.state
+  const unit = (d.device as unknown as { parts: { backend: { state: { medium: { write(io: unknown): unknown } } } } }).parts.backend.state
   const { write } = unit.medium
   let calls = 0
   unit.medium.write = (io) => (calls++ === 1 ? Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) : write.call(unit.medium, io))
