@@ -129,7 +129,7 @@ kernelCases('an optical drive under LIO', {
       step sg_inq sg_inq /dev/sr0; says 'type' 'cd/dvd'; says 'removable' 'RMB=1'
       step sg_vpd sg_vpd -p sn /dev/sr0
       step sg_get_config sg_get_config /dev/sr0
-      says 'profile' 'CD-ROM'; says 'features' 'Random readable'; says 'lock' 'Load=1, Eject=1, Prevent jumper=1, Lock=1'; echo "$last"
+      says 'profile' 'CD-ROM'; says 'features' 'Random readable'; says 'lock' 'Load=1, Eject=1, Prevent jumper=1, Lock=1'
       step current sg_get_config -c /dev/sr0
       step sg_modes sg_modes -a /dev/sr0; says 'capabilities' 'MM capabilities and mechanical status'; says 'recovery' 'Read-Write error recovery'
       step changeable sg_modes -c 1 -p 1 /dev/sr0
@@ -143,19 +143,21 @@ kernelCases('an optical drive under LIO', {
       step sg_verify sg_verify --lba=0 --count=16 /dev/sr0
       step sg_rdac sg_raw -r 96 /dev/sr0 bd 00 00 00 00 00 00 00 00 08 00 00`,
     'wodim and dvd+rw-mediainfo': `
-      step 'wodim -prcap' wodim dev=/dev/sr0 -prcap; echo "$last"; says 'a drive' 'Does read DVD-ROM media'; says 'a lock' 'Does allow media to be locked in the drive via PREVENT/ALLOW command'
-      step 'wodim -toc' wodim dev=/dev/sr0 -toc; echo "$last"; says 'the track' 'track:   1 lba:         0 (        0) 00:02:00 adr: 1 control: 4 mode: 1'
-      timeout 60 wodim dev=/dev/sr0 -atip; echo "wodim -atip: $?"
+      step 'wodim -prcap' wodim dev=/dev/sr0 -prcap; says 'a drive' 'Does read DVD-ROM media'; says 'a lock' 'Does allow media to be locked in the drive via PREVENT/ALLOW command'
+      step 'wodim -toc' wodim dev=/dev/sr0 -toc; says 'the track' 'track:   1 lba:         0 (        0) 00:02:00 adr: 1 control: 4 mode: 1'
+      refused 'wodim -atip' wodim dev=/dev/sr0 -atip; says 'no recorder' 'no CD/DVD-Recorder'
+      # What dvd+rw-mediainfo says of each: the second layer of a DVD begins where the first one ends.
+      declare -A tells=([dvd]='Legacy lead-out at:    1048576*2KB=2147483648' [dl]='Legacy lead-out at:    1572864*2KB=3221225472' [bd]='Track Size:            10485760*2KB')
+      declare -A media=([dvd]='10h, DVD-ROM' [dl]='10h, DVD-ROM' [bd]='40h, BD-ROM')
       for kind in dvd dl bd; do
         step "insert $kind" tcmu-host insert cd0 /tmp/$kind.iso; sleep 1
         equal "bytes of $kind" "$(blockdev --getsize64 /dev/sr0)" "$(stat -c %s /tmp/$kind.iso)"
         step "the last block of $kind" dd if=/dev/sr0 of=/run/last bs=2048 count=1 skip=$(($(stat -c %s /tmp/$kind.iso) / 2048 - 1))
         refused "beyond the end of $kind" sg_raw -r 2048 /dev/sr0 a8 00 $(printf '%08x' $(($(stat -c %s /tmp/$kind.iso) / 2048)) | sed 's/../& /g') 00 00 00 01 00 00
         says 'why' 'Logical block address out of range'
-        step "dvd+rw-mediainfo $kind" dvd+rw-mediainfo /dev/sr0; echo "$last"
-        step "sg_get_config $kind" sg_get_config -c /dev/sr0
+        step "dvd+rw-mediainfo $kind" dvd+rw-mediainfo /dev/sr0; says 'its profile' "\${media[$kind]}"; says 'its size' "\${tells[$kind]}"
+        step "sg_get_config $kind" sg_get_config -c /dev/sr0; says 'its profile' "Current profile: \${media[$kind]#* }"
       done
-      says 'a BD' 'BD-ROM'
       step 'back' tcmu-host insert cd0 /tmp/rr.iso`,
     'a missing image is an empty drive, until it is there': `
       backstore cd2 fbo//tmp/later.iso 4096; lun 2 cd2; sr=$(cdrom 2)

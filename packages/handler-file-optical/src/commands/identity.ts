@@ -1,6 +1,6 @@
 import {
-  descriptorSense, fixedSense, identityPages, inquiryCommand, requestSense as generic, type Result, sense, type SenseCode, senseKey, statusRow,
-  type Task, testUnitReady,
+  descriptorSense, deviceIdentification, extendedInquiry, fixedSense, inquiryCommand, requestSense as generic, type Result, sense, type SenseCode, senseKey, statusRow,
+  type Task, testUnitReady, unitSerialNumber,
 } from '@tcmu/host/scsi'
 import { borrowed, mmc, type MmcRow } from '../row'
 import type { Unit } from '../unit'
@@ -8,7 +8,7 @@ import type { Unit } from '../unit'
 /** SPC-4 table 142: version descriptor of MMC-6, no revision claimed. */
 const MMC_6 = 0x04e0
 
-export const inquiry = borrowed(inquiryCommand(identityPages, { removable: true, commandSet: MMC_6 }), { medium: false })
+export const inquiry = borrowed(inquiryCommand([unitSerialNumber, deviceIdentification, extendedInquiry], { removable: true, commandSet: MMC_6 }), { medium: false })
 
 /** A pending unit attention, else why there is no medium to use, else nothing (MMC-6 6.37). */
 function condition(unit: Unit, task: Task): { key: number; code: SenseCode } {
