@@ -14,7 +14,7 @@ import { run } from '../lib/run'
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-stranger-'))
 const npmrc = join(folder, 'npmrc')
 const children: Child[] = []
-const ours = ['native', 'packages/host', 'packages/iscsi', 'packages/handler-file', 'packages/create-tcmu-handler']
+const ours = ['native', 'packages/host', 'packages/iscsi', 'packages/handler-file', 'packages/handler-file-optical', 'packages/handler-qcow', 'packages/create-tcmu-handler']
 
 const env = { ...process.env, npm_config_userconfig: npmrc, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }
 async function works(cwd: string, command: string, ...args: string[]): ReturnType<typeof run> {

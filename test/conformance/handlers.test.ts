@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import file from '@tcmu/handler-file'
+import optical from '@tcmu/handler-file-optical'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
 import { type Conformance, fileIo, handlerConformance } from '../../packages/host/src/testing'
 
@@ -14,6 +15,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 const fresh = (): string => join(mkdtempSync(join(folder, 'medium-')), 'disk')
+const freshImage = (): string => {
+  const path = fresh()
+  writeFileSync(path, Buffer.alloc(MIB, 7))
+  return path
+}
 
 /** The host's own I/O engine; made when the first promise opens a file. */
 const engineIo = { open: (...a: Parameters<IoEngine['open']>) => engine.open(...a) } as IoEngine
@@ -21,6 +27,7 @@ const engineIo = { open: (...a: Parameters<IoEngine['open']>) => engine.open(...
 const handlers: readonly (readonly [string, Conformance])[] = [
   ['file', { handler: file, config: fresh, geometry: { sizeBytes: 16 * MIB }, badConfigs: ['', 'relative'] }],
   ['file, blocks of 4096 bytes', { handler: file, config: fresh, geometry: { sizeBytes: 16 * MIB, blockSize: 4096 } }],
+  ['fbo', { handler: optical, config: freshImage, geometry: { sizeBytes: MIB, blockSize: 2048 }, badConfigs: ['relative'] }],
 ]
 
 describe.each(handlers)('%s', (_name, conformance) => {

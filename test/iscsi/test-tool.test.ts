@@ -75,11 +75,35 @@ describeIf(lack, `libiscsi's test tool on a write protected LUN`, () => {
 
 describeIf(lack, `libiscsi's test tool on a LUN with physical blocks of eight logical ones`, () => {
   if (lack) return nothingToRun()
-  const ran = runTestTool(['ALL.CompareAndWrite', 'ALL.Unmap', 'ALL.WriteSame10', 'ALL.WriteSame16'], 'wide')
+  const ran = runTestTool(['ALL.CompareAndWrite', 'ALL.Unmap', 'ALL.WriteSame10', 'ALL.WriteSame16', 'ALL.WriteAtomic16'], 'wide')
   test('no test wants larger physical blocks', () => {
     expect(ran.tests.length).toBeGreaterThan(20)
     expect(ran.tests.filter((t) => t.reason.includes('LBPPB'))).toEqual([])
   })
+  test('no test misses atomic writes', () => {
+    expect(ran.tests.filter((t) => t.suite === 'WriteAtomic16').map((t) => t.result)).toEqual(new Array(6).fill('passed'))
+  })
+  survived(ran)
+  report(ran)
+})
+
+// The tool waits for a minute once it finds SANITIZE still going, so that one has a LUN that takes its time, and the others one that does not.
+const LONG = 'ALL.Sanitize.Reset'
+describeIf(lack, `libiscsi's test tool, SANITIZE`, () => {
+  if (lack) return nothingToRun()
+  const ran = runTestTool(listedTests('ALL').filter((n) => n.startsWith('ALL.Sanitize.') && n !== LONG))
+  test('only cryptographic erase is not there', () => {
+    expect(ran.tests).toHaveLength(10)
+    expect(ran.tests.filter((t) => t.result === 'skipped' && !t.reason.includes('CRYPTO_ERASE'))).toEqual([])
+  })
+  survived(ran)
+  report(ran)
+})
+
+describeIf(lack, `libiscsi's test tool, SANITIZE and resets`, () => {
+  if (lack) return nothingToRun()
+  const ran = runTestTool([LONG], 'wiping')
+  test('does not skip', () => expect(ran.tests.map((t) => t.result)).toEqual(['passed']))
   survived(ran)
   report(ran)
 })

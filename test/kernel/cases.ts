@@ -1,13 +1,17 @@
-import { describeIf } from '../lib/requires'
+import { describeIf, type Lack, requires } from '../lib/requires'
 import { requiresKernelVm, Vm, type VmOptions } from './vm'
 
-const RUN_MS = 300_000
+const RUN_MS = 900_000
 
 export interface KernelCases extends Omit<VmOptions, 'script'> {
   /** Bash that runs before the first case, in the same shell; what it starts and sets stays. */
   readonly setup?: string
   /** Title of a test, and bash that must not fail. Each runs in a subshell, in order, after a failure of an earlier one too. */
   readonly cases: Readonly<Record<string, string>>
+  /** What is needed besides the machine. */
+  readonly requires?: Lack
+  /** Runs before the machine starts, to make what `drives` name. */
+  readonly prepare?: () => Promise<void>
   /** What one case printed; for tests that look into it. */
   readonly look?: Readonly<Record<string, (printed: string) => void>>
 }
@@ -22,7 +26,7 @@ const scriptOf = ({ setup = '', cases }: KernelCases): string => [
 async function printedBy(vm: Vm, index: number): Promise<string> {
   await vm.said(`begin ${index}`)
   await vm.said(`begin ${index + 1}`)
-  const { text } = vm
+  const text = `\n${vm.text}`
   const printed = text.slice(text.indexOf(`\nbegin ${index}\n`), text.indexOf(`\nbegin ${index + 1}\n`))
   if (!printed.endsWith(`\nend ${index} 0`)) throw new Error(`in the VM:${printed}`)
   return printed
@@ -34,15 +38,16 @@ async function printedBy(vm: Vm, index: number): Promise<string> {
  */
 export function kernelCases(title: string, all: KernelCases): void {
   const runMs = all.runMs ?? RUN_MS
-  describeIf(requiresKernelVm(), title, () => {
-    let vm: Vm
-    beforeAll(() => {
+  describeIf(requires.all(requiresKernelVm(), all.requires), title, () => {
+    let vm: Vm | undefined
+    beforeAll(async () => {
+      await all.prepare?.()
       vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all) })
     })
-    afterAll(() => vm.close())
+    afterAll(() => vm?.close())
     Object.keys(all.cases).forEach((name, i) => {
       test(name, async () => {
-        const printed = await printedBy(vm, i)
+        const printed = await printedBy(vm!, i)
         all.look?.[name]?.(printed)
       }, runMs)
     })

@@ -6,11 +6,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here/../../node_modules/.cache/tcmu/kernel}
 packages=(busybox-static bash coreutils grep sed findutils gawk kmod util-linux mount iproute2 procps psmisc lsscsi sg3-utils
   e2fsprogs xfsprogs f2fs-tools open-iscsi fio dbus targetcli-fb python3-rtslib-fb python3-gi tcmu-runner libiscsi-bin qemu-utils
-  strace logrotate libstdc++6 libatomic1)
+  strace logrotate libstdc++6 libatomic1 eject wodim dvd+rw-tools)
 # What the initramfs loads to find the root, what every VM loads, and what modprobe can add.
 early=(virtio_pci virtio_blk virtio_console qemu_fw_cfg erofs overlay)
 loaded=(virtio_net sd_mod sg configfs uio target_core_user target_core_file tcm_loop iscsi_target_mod crc32c_generic)
-extra=(target_core_iblock target_core_pscsi iscsi_tcp ext4 xfs f2fs isofs udf sr_mod brd loop null_blk scsi_debug)
+extra=(target_core_iblock target_core_pscsi iscsi_tcp ext4 xfs f2fs isofs udf nls_utf8 nls_iso8859-1 nls_ascii sr_mod brd loop null_blk scsi_debug)
 
 for tool in apt-get apt-cache dpkg-deb cpio python3 depmod modprobe strip mkfs.erofs; do
   PATH=$PATH:/usr/sbin:/sbin command -v "$tool" > /dev/null || { echo "image.sh needs $tool" >&2; exit 1; }

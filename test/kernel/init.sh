@@ -5,7 +5,7 @@ b=/bin/busybox
 exec > /dev/console 2>&1
 $b mount -t tmpfs -o mode=755 run /run
 $b mount -t tmpfs -o mode=1777,size=80% tmp /tmp
-$b mkdir -p /dev/shm /dev/pts /run/lock /run/dbus /var/lib/dbus /etc/target /etc/rtslib-fb-target/pr /etc/rtslib-fb-target/alua /run/lock/targetcli
+$b mkdir -p /dev/shm /dev/pts /run/lock /run/dbus /var/lib/dbus /etc/target/pr /etc/target/alua /etc/rtslib-fb-target/pr /etc/rtslib-fb-target/alua /run/lock/targetcli
 $b mount -t tmpfs shm /dev/shm
 $b mount -t devpts pts /dev/pts
 while read -r module; do $b insmod "$module"; done < /etc/vm-modules

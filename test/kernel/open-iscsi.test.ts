@@ -5,7 +5,7 @@ import { describeIf } from '../lib/requires'
 import { bench } from '../lib/serve'
 import { requiresKernelVm, Vm } from './vm'
 
-const MINUTES_MS = 600_000
+const MINUTES_MS = 900_000
 
 describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
   const b = bench()

@@ -77,7 +77,7 @@ serve() {
   done
   tail -n 20 /run/host.log; fail "the host is not ready"
 }
-alive() { [ -d "/proc/$(daemon)" ] && ! grep -q '^State:.*Z' "/proc/$(daemon)/status"; }
+alive() { [ -d "/proc/$(daemon)" ] && ! grep -q '^State:.*Z' "/proc/$(daemon)/status" 2> /dev/null; }
 # end_daemon SIGNAL [SECONDS]: send it, wait until the process is gone.
 end_daemon() {
   local i
@@ -105,6 +105,8 @@ unlun() { rm "$loopback/lun/lun_$1"/of_* && rmdir "$loopback/lun/lun_$1" && echo
 remove() { LIMIT=30 step "remove $1" rmdir "$core/$1"; }
 # exposed NUMBER NAME CFGSTRING BYTES [CONTROL]...: backstore and lun; sets $sd to the name of the disk.
 exposed() { local number=$1; shift; backstore "$@"; lun "$number" "$1"; sd=$(disk "$number"); [ -n "$sd" ] || exit 1; }
+# drive NAME: the device of a file of the test's.
+drive() { local d; for d in /sys/block/vd*; do [ "$(cat "$d/serial")" = "$1" ] && echo "/dev/${d##*/}" && return; done; echo "no drive $1" >&2; }
 # scratch: an ext4 of 2 GiB at /scratch, for what tmpfs cannot do.
 scratch() {
   local d

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from '../lib/repository'
@@ -9,7 +9,7 @@ import { until } from '../lib/run'
 const image = inRepository('node_modules/.cache/tcmu/kernel')
 /** QEMU's user networking: the guest reaches the host's loopback by this address. */
 export const HOST = '10.0.2.2'
-const RUN_MS = 300_000
+const RUN_MS = 900_000
 const SCRATCH_BYTES = 2 ** 31
 
 export const requiresKernelVm = (): Lack => requires.all(
@@ -26,9 +26,11 @@ export interface VmOptions {
   readonly memory?: string
   /** Name of the transcript that is kept in `transcripts` beside the image. */
   readonly name?: string
+  /** Files that scripts find with `drive NAME`, as block devices that cannot be written. */
+  readonly drives?: Readonly<Record<string, string>>
   /** Bash after the prelude; when it has ended the VM powers off. */
   readonly script: string
-  /** The VM is killed after that time. Default: five minutes. */
+  /** The VM is killed after that time. Default: a quarter of an hour. */
   readonly runMs?: number
 }
 
@@ -44,6 +46,7 @@ export class Vm {
   private readonly child: ChildProcess
   private readonly closed: Promise<void>
   private readonly timer: NodeJS.Timeout
+  private printed = ''
 
   constructor(private readonly options: VmOptions) {
     const { folder } = this
@@ -59,6 +62,7 @@ export class Vm {
       '-append', 'console=ttyS0 loglevel=4 mitigations=off nokaslr audit=0 apparmor=0 panic=-1 tsc=reliable no_timer_check random.trust_cpu=on rcupdate.rcu_expedited=1',
       '-fw_cfg', `name=opt/tcmu/script,file=${file('script', `${prelude}\n${options.script}\n`)}`,
       ...drive('root', join(image, 'root.img'), true), ...drive('bundle', join(image, 'bundle.img'), true), ...drive('scratch', scratch, false),
+      ...Object.entries(options.drives ?? {}).flatMap(([name, path]) => drive(name, path, true)),
       '-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=',
       '-device', 'virtio-serial-pci', '-chardev', `file,id=out,path=${file('out')}`, '-device', 'virtserialport,chardev=out,name=out',
       '-serial', `file:${join(folder, 'console')}`,
@@ -69,7 +73,10 @@ export class Vm {
 
   /** What the script has printed. */
   get text(): string {
-    return readFileSync(join(this.folder, 'out'), 'latin1')
+    const file = join(this.folder, 'out')
+    // Looked at a hundred times a second, and it can be megabytes.
+    if (statSync(file).size !== this.printed.length) this.printed = readFileSync(file, 'latin1')
+    return this.printed
   }
 
   get running(): boolean {
@@ -81,7 +88,7 @@ export class Vm {
     const limit = this.options.runMs ?? RUN_MS
     await until(() => {
       const { running } = this
-      if (this.text.split('\n').includes(line)) return true
+      if (`\n${this.text}`.includes(`\n${line}\n`)) return true
       if (!running) throw new Error(`the script ended without saying ${line}:\n${this.text}\n${this.console()}`)
       return false
     }, `the script says ${line}`, limit)

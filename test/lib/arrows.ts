@@ -11,6 +11,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   platform: ['wire', 'errors', '@tcmu/native'],
   ring: ['wire', 'scsi', 'errors'],
   handler: ['wire', 'scsi', 'errors'],
+  filter: ['wire', 'scsi', 'handler', 'errors'],
   frontend: ['scsi', 'handler', 'errors'],
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
   device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
@@ -28,6 +29,7 @@ const handlerPackage = ['@tcmu/host/handler', '@tcmu/host/scsi']
 const packages: Readonly<Record<string, readonly string[]>> = {
   native: [],
   iscsi: ['@tcmu/host/scsi'],
+  filters: ['@tcmu/host/filter', '@tcmu/host/scsi'],
 }
 const inTests = ['@tcmu/host/testing', '@tcmu/host/handler', '@tcmu/host/scsi']
 

@@ -17,7 +17,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 const page = (title: string, ...parts: readonly string[]): string =>
   [`# ${title}`, 'Generated from the tables of the host by `node test/lib/ts.cjs test/lib/generated-docs.ts`; a test fails when it is stale.', ...parts].join('\n\n') + '\n'
 
-const states = { attention: 'a unit attention', formatting: 'formatting', recovering: 'recovery', stopped: 'a stopped unit' } as const
+const states = { attention: 'a unit attention', formatting: 'formatting or sanitizing', unformatted: 'a failed format', unsanitized: 'a failed sanitize', recovering: 'recovery', stopped: 'a stopped unit' } as const
 function answeredDespite(row: CommandRow): string {
   const allowed = (Object.keys(states) as (keyof typeof states)[]).filter((k) => row.allowed?.[k])
   return allowed.map((k) => states[k]).join(', ')
@@ -43,6 +43,13 @@ function commands(): string {
       '- DPO is accepted and ignored. FUA is honoured: by the handler, or by a flush after the write; without a write cache there is nothing to do.',
       '- IMMED of SYNCHRONIZE CACHE and START STOP UNIT is accepted, and the status waits all the same: a flush that fails after GOOD would be heard of by nobody.',
       '- PRE-FETCH checks its range and is GOOD, never CONDITION MET: nothing is cached.',
+      '- FORMAT UNIT without a pattern unmaps the medium where that reads as zeroes, and writes zeroes elsewhere; with one, every block gets it. Defect lists, protection information and security initialization are refused; DPRY, DCRT and STPF change nothing. Aborted before its status it ends, and the medium is what it has come to; failed it leaves 3/31/00 until a FORMAT UNIT goes well. With IMMED it goes on after its status, whoever is reset.',
+      '- SANITIZE exists where the handler says that writing a block in place destroys what was there. OVERWRITE and BLOCK ERASE write every block, pass by pass, each followed by a flush; BLOCK ERASE writes zeroes, and unmaps afterwards where that reads as zeroes. It goes on whatever becomes of its command, and ends with the process; there is no cryptographic erase. Reserved bits of its CDB are refused.',
+      '- While FORMAT UNIT or SANITIZE are under way everything else is told so (2/04/04, 2/04/1B), with the progress in 65536ths; REQUEST SENSE says the same. What arrived before them is finished first.',
+      '- EXTENDED COPY copies between the logical units that the initiator reaches through the front end: all of a target under the portal; under the kernel, which alone knows who may see what, the one unit that is asked. Targets are named by the NAA identifier of VPD page 83h, or are the asked unit itself (FFFFh); segments are block to block. Reservations, write protection, capacity and state are those that a READ of the source and a WRITE of the destination by the same initiator would meet. Both ranges of a segment are held while it is copied: nothing writes to either. A destination that is write protected or out of space is told as it would be by itself (7/27/00, 7/27/07); other failures are COPY ABORTED with the segment, the descriptor and the sense data of the unit.',
+      '- List identifiers belong to the I_T nexus; up to 255 results of each are kept until they are used again.',
+      '- WRITE ATOMIC exists where the handler says up to which length a write happens whole or not at all.',
+      '- UNMAP and what else unmaps reaches the handler in pieces of at most MAXIMUM UNMAP LBA COUNT that meet on its granularity.',
       '- WRITE SAME of 0 blocks is refused (WSNZ=1). With UNMAP, only zeroes are unmapped, and only where unmapped blocks read as zeroes; the rest is written.',
       '- COMPARE AND WRITE of 0 blocks with a pair of blocks or more of data is refused: the block count has overflowed.',
       '- RDPROTECT, WRPROTECT, VRPROTECT, NACA and ANCHOR other than 0 are refused. Reserved bits, GROUP NUMBER and RARC are ignored.',

@@ -10,7 +10,6 @@ interface Pending { readonly offset: number; readonly bytes: Uint8Array }
 /** A file on a disk whose power can go: what was written since the last sync is there in any part, sector by sector. */
 export class FragileFile implements IoFile {
   readonly readOnly = false
-  readonly blockDevice = false
   readonly granularity = 4096
   readonly canPunch = true
   readonly rotational = undefined
@@ -24,7 +23,8 @@ export class FragileFile implements IoFile {
   private dead = Infinity
   private syncing: Promise<Status> | undefined = undefined
 
-  constructor(readonly path: string, content: Buffer, private readonly dice: Dice) {
+  /** A block device does not grow: writes behind its end fail. */
+  constructor(readonly path: string, content: Buffer, private readonly dice: Dice, readonly blockDevice = false) {
     this.now = Buffer.from(content)
     this.durable = Buffer.from(content)
   }
@@ -48,6 +48,7 @@ export class FragileFile implements IoFile {
   }
 
   private put(offset: number, bytes: Uint8Array): void {
+    if (this.blockDevice && offset + bytes.length > this.now.length) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
     if (offset + bytes.length > this.now.length) this.now = Buffer.concat([this.now, Buffer.alloc(offset + bytes.length - this.now.length)])
     this.now.set(bytes, offset)
     this.pending.push({ offset, bytes: Uint8Array.from(bytes) })

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describeIf, requires } from '../lib/requires'
 import { pause } from '../lib/run'
@@ -11,6 +11,8 @@ jest.setTimeout(600_000)
 const ROUNDS = Number(process.env['TCMU_QCOW_KILLS'] ?? 10)
 const SIZE = 32 * MiB
 const SLOTS = SIZE / SLOT
+/** More than anybody gets through before the kill. */
+const MOST_BATCHES = 400
 
 interface Flavour { readonly name: string; readonly options: string; readonly cluster: number; readonly snapshot?: true; readonly lazy?: true; readonly backed?: true }
 const flavours: readonly Flavour[] = [
@@ -23,7 +25,9 @@ const flavours: readonly Flavour[] = [
 
 /** A process that works through batches; killed after a while. Resolves to the last batch that was flushed. */
 function killed(path: string, seed: number, unit: number, afterMs: number): Promise<number> {
-  const script = [resolve(__dirname, '../lib/ts.cjs'), resolve(__dirname, 'kill-child.ts'), path, String(seed), String(SLOTS), String(unit)]
+  const batches = `${path}.batches`
+  writeFileSync(batches, JSON.stringify({ slot: SLOT, batches: Array.from({ length: MOST_BATCHES }, (_, n) => batch(seed, n, SLOTS, unit)) }))
+  const script = [resolve(__dirname, 'kill-child.cjs'), path, batches]
   return new Promise((done, failed) => {
     const child: ChildProcess = spawn(process.execPath, script, { stdio: ['ignore', 'pipe', 'pipe'] })
     let out = ''
@@ -47,7 +51,7 @@ describeIf(requires.command('qemu-img', 'qemu-utils'), 'kill -9 under load', () 
   test.each(flavours.map((f) => [f.name, f] as const))('%s', async (_name, flavour) => {
     const path = at.path()
     const dice = new Dice(11)
-    let slots = new Uint8Array(SLOTS)
+    let slots: Uint8Array = new Uint8Array(SLOTS)
     const base = flavour.backed ? ['-b', at.base(`base-${flavour.name}`, Buffer.alloc(SIZE, 0x7b)), '-F', 'raw'] : []
     if (flavour.backed) slots.fill(0x7b)
     await at.img('create', '-q', '-f', 'qcow2', ...(flavour.options ? ['-o', flavour.options] : []), ...base, path, String(SIZE))

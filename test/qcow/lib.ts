@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import handler from '@tcmu/handler-qcow'
@@ -86,13 +86,19 @@ export class Images {
     return path
   }
 
-  copy(from: string, to: string): string {
-    copyFileSync(from, this.path(to))
-    return this.path(to)
-  }
-
   bytes(path: string): Buffer {
     return readFileSync(path)
+  }
+
+  /** A new qcow2 image of 8 MiB. */
+  async make(...options: string[]): Promise<string> {
+    const path = this.path()
+    await this.img('create', '-q', '-f', 'qcow2', ...options, path, '8M')
+    return path
+  }
+
+  async info(path: string): Promise<Record<string, never>> {
+    return JSON.parse(await this.img('info', '--output=json', path)) as Record<string, never>
   }
 
   size(path: string): number {
@@ -109,4 +115,21 @@ export function images(): Images {
   const it = new Images()
   afterAll(() => it.close())
   return it
+}
+
+/** Bytes put into a file, as damage. */
+export function poke(path: string, at: number, bytes: readonly number[]): void {
+  const fd = openSync(path, 'r+')
+  writeSync(fd, Uint8Array.from(bytes), 0, bytes.length, at)
+  closeSync(fd)
+}
+
+export async function fill(s: Served, value: number, from: number, length: number): Promise<void> {
+  expect(await s.disk.write(from / BLOCK, Buffer.alloc(length, value))).toMatchObject({ status: 0 })
+}
+
+export async function holds(s: Served, value: number, from: number, length: number): Promise<void> {
+  const { data, status } = await s.disk.read({ lba: from / BLOCK, blocks: length / BLOCK })
+  expect(status).toBe(0)
+  expect(Buffer.from(data).every((b) => b === value)).toBe(true)
 }

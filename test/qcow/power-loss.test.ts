@@ -8,7 +8,7 @@ import { BLOCK, Dice, images, KiB, MiB } from './lib'
 
 jest.setTimeout(600_000)
 
-const ROUNDS = Number(process.env['TCMU_QCOW_LOSSES'] ?? 15)
+const ROUNDS = Number(process.env['TCMU_QCOW_LOSSES'] ?? 8)
 const SIZE = 4 * MiB
 const SLOTS = SIZE / SLOT
 const PER = SLOT / BLOCK

@@ -1,4 +1,4 @@
-import { expectGood, expectInvalidField, expectLbaOutOfRange, expectWriteProtected } from '@tcmu/host/testing'
+import { expectData, expectGood, expectInvalidField, expectLbaOutOfRange, expectWriteProtected } from '@tcmu/host/testing'
 import { BLOCK, BLOCKS, disk, fieldOf, informationOf, pattern, reads, sizes, writes } from './harness'
 
 test.each(sizes)('READ(%i) and WRITE beyond the last block are out of range', async (size) => {
@@ -32,6 +32,14 @@ test.each([10, 12, 16] as const)('RDPROTECT and WRPROTECT of (%i) have to be 0',
     expect(fieldOf(read.sense)).toEqual({ byte: 1, bit: 7, inCdb: true })
     expectInvalidField(await initiator.send(writes[size]({ blocks: 1, protect }), { dataOut: pattern(1) }))
   }
+})
+
+test('initiators are told of the limit of the way to them, and what is longer all the same is served', async () => {
+  const { initiator } = await disk({ maxTransferBlocks: 8 })
+  expect((await initiator.vpd(0xb0)).data.readUInt32BE(8)).toBe(8)
+  const data = pattern(20)
+  expectGood(await initiator.write(4, data))
+  expectData(expectGood(await initiator.read({ lba: 4, blocks: 20 })), data)
 })
 
 test('more than MAXIMUM TRANSFER LENGTH is refused', async () => {

@@ -27,11 +27,17 @@ export async function units(options: readonly UnitOptions[], sees: (nexus: Nexus
       { ...ramHandler, ...handler, open: (dev) => (memory = new Uint8Array(dev.sizeBytes)) } as BlocksHandler<Uint8Array>,
       { name: `unit${i}`, serial, sizeBytes: 1 << 20, ...spec },
     )
-    device.extend({ name: 'front end', units: (n) => all.filter((_u, at) => sees(n, at)).map((u): LogicalUnit => u.device), ...extension })
+    const visible = (n: Nexus): LogicalUnit[] => all.filter((_u, at) => sees(n, at)).map((u) => u.device)
+    device.extend({ name: 'front end', units: visible, ...extension })
     all.push({ device, memory, serial, initiator: new Initiator(directly(device, { nexus }), device.blockSize) })
+    nexuses.set(all[i], nexus)
   }
   return all
 }
+
+const nexuses = new WeakMap<Unit, Nexus>()
+/** The nexus that all units of a test share. */
+export const nexusOf = (all: readonly Unit[]): Nexus => nexuses.get(all[0])!
 
 type Segment = Parameters<typeof copySegment>[0]
 type Answer = ReturnType<Initiator['send']>

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { FixedSense, type Nexus, sense, senseKey, Status } from '@tcmu/host/scsi'
-import { copyListLid1, copySegment, cscd, expectCheck, expectGood, expectInvalidParameter, expectWriteProtected, type ScsiAnswer } from '@tcmu/host/testing'
+import {
+  attach, cdb, copyListLid1, copySegment, cscd, expectCheck, expectGood, expectInvalidParameter, expectWriteProtected, type ScsiAnswer,
+} from '@tcmu/host/testing'
 import { copyBetween, gated, sendLid1, units } from './copy-harness'
 import { BLOCK, blocksOf, fieldOf, informationOf, pattern, zeroes } from './harness'
 
@@ -252,7 +254,7 @@ describe('ranges are held', () => {
     expect(all.map((u) => u.device.inflight)).toEqual([0, 0, 0])
   }, 30_000)
 
-  test.each([['the command', 0], ['the unit that is copied to', 1]])('aborting what runs on %s ends the copy, and nothing is held any more', async (_what, where) => {
+  test.each([['the unit that was asked', 0], ['the unit that is copied to', 1]])('aborting what runs on %s ends the copy, and nothing is held any more', async (_what, where) => {
     const gate = gated('write')
     const all = await units([{ sizeBytes: 4 << 20 }, { sizeBytes: 4 << 20, handler: gate.handler }])
     const answer = copyBetween(all, { source: 0, destination: 1, blocks: 8000 })
@@ -260,8 +262,23 @@ describe('ranges are held', () => {
     const done = all[where].device.abort(() => true)
     gate.open()
     await done
-    expect((await answer).status).toBe(0x40)
+    if (where === 0) expect((await answer).status).toBe(0x40)
+    else expect(forwarded(aborted(await answer, sense.THIRD_PARTY_DEVICE_FAILURE).sense)).toMatchObject({ side: 'destination', status: 0x40 })
     expectGood(await all[1].initiator.write(0, pattern(1)))
     expect(all.map((u) => u.device.inflight)).toEqual([0, 0])
   })
+})
+
+test('through a ring, where nobody says which units there are, the one that is asked copies within itself only', async () => {
+  const [one, two] = await units([{ extension: { units: undefined } }, {}])
+  const ring = attach(one.device)
+  one.memory.set(pattern(4))
+  const list = (to: string) => copyListLid1([cscd(one.serial), cscd(to)], [copySegment({ source: 0, destination: 1, destinationLba: 50, blocks: 4 })], { listIdUsage: 3 })
+  const send = (bytes: Uint8Array) => ring.initiator.send(cdb.extendedCopyLid1({ listLength: bytes.length }), { dataOut: bytes })
+  expectGood(await send(list(one.serial)))
+  expect(blocksOf(one.memory, 50, 4)).toEqual(pattern(4))
+  aborted(await send(list(two.serial)), sense.COPY_TARGET_DEVICE_NOT_REACHABLE)
+  expectGood(await ring.initiator.send(cdb.formatUnit(), {}))
+  expect(one.memory.every((b) => b === 0)).toBe(true)
+  await ring.detach()
 })

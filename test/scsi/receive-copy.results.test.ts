@@ -1,7 +1,7 @@
 import { copyLimits, FailureDetails, OperatingParameters, Status, StatusLid1, StatusLid4 } from '@tcmu/host/scsi'
 import { cdb, copyListLid1, copySegment, cscd, directly, expectCheck, expectGood, expectInvalidField, expectInvalidParameter, Initiator, type ScsiAnswer } from '@tcmu/host/testing'
 import { sense, senseKey } from '@tcmu/host/scsi'
-import { copyBetween4, gated, sendLid1, type Unit, units } from './copy-harness'
+import { copyBetween4, gated, nexusOf, sendLid1, type Unit, units } from './copy-harness'
 import { fieldOf, pattern } from './harness'
 
 const named = (u: Unit, listIdentifier: number, fields: object = {}, listIdUsage = 0) =>
@@ -138,12 +138,24 @@ describe('while it runs', () => {
     expect(all.map((x) => x.device.inflight)).toEqual([0, 0])
   })
 
+  test('one in the background ends with its nexus', async () => {
+    const { all, gate } = await running(1)
+    // What a front end does when a session is over.
+    const lost = [...all].map((x) => x.device.abort(() => true))
+    for (const { device } of all) device.leave(nexusOf(all))
+    gate.open()
+    await Promise.all(lost)
+    while (all.some((x) => x.device.inflight > 0)) await new Promise((r) => setImmediate(r))
+    unknown(await ask(all[0], cdb.receiveCopyStatusLid4({ listIdentifier: 0x12345678 })))
+    expect(all[1].memory.subarray(4 << 20).every((b) => b === 0)).toBe(true)
+  })
+
   test('one in the background ends with the unit that it copies to', async () => {
     const { all, gate, u } = await running(1)
     const closed = all[1].device.close(10)
     await new Promise((r) => setTimeout(r, 30))
     gate.open()
     await closed
-    expect(await ended(u)).toMatchObject({ operationStatus: 0x60 })
+    expect(await ended(u)).toMatchObject({ operationStatus: 0x02, completion: 2 })
   })
 })

@@ -72,7 +72,7 @@ const capabilities = modePage(0x2a, 'MM Capabilities and Mechanical Status', cap
     const { drive, medium } = lun as Unit
     const { speed } = medium?.profile ?? CD_ROM
     return {
-      dvdRomRead: 1, cdRRead: 1, cdRwRead: 1, dvdRRead: 1, mechanism: TRAY, eject: 1, preventJumper: 1, lock: 1, lockState: drive.removal.prevented,
+      dvdRomRead: 1, cdRRead: 1, cdRwRead: 1, dvdRRead: 1, mechanism: TRAY, eject: 1, lock: 1, lockState: drive.removal.prevented,
       mostReadSpeed: speed, readSpeed: speed, bufferSize: BUFFER_KIB,
     }
   },

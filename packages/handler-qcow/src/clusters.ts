@@ -67,6 +67,8 @@ export class CountedClusters implements Clusters, Space {
   private hint: number
   /** Counts below `end` are known to be true of every cluster in use. */
   private trusted = false
+  /** Settles when `trust` was called, or never will be. Set by whoever looks. */
+  trusting: Promise<void> = Promise.resolve()
   private readonly limit: number
 
   constructor(private readonly file: IoFile, header: ImageHeader, cacheBytes: number, private readonly parts: CountedParts) {
@@ -159,6 +161,11 @@ export class CountedClusters implements Clusters, Space {
     while (this.freeRuns.length > 0) if (await this.reuse(this.freeRuns.pop()!)) return
     for (let step = 1; ; step++) {
       const cluster = this.trusted ? this.hint : Math.max(this.hint, this.end)
+      if (cluster >= this.limit && !this.trusted && step === 1) {
+        // A block device does not grow: what is free has to be known.
+        await this.trusting
+        continue
+      }
       if (cluster >= this.limit) throw ioFault('ENOSPC', this.file.path, 'the device is full')
       if (!this.refcounts.has(cluster)) {
         // A table's worth of clusters may have been in between: look again from the same place.

@@ -36,6 +36,8 @@ export class Disk {
 
   async grow(sizeBytes: number): Promise<Status> {
     if (!this.image) return Status.WRITE_PROTECTED
+    // Version 1 images keep their size.
+    if (!this.image.parts.counted) return Status.NOT_HANDLED
     await grow(this.image, sizeBytes)
     return Status.OK
   }

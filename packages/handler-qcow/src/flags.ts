@@ -6,6 +6,7 @@ import type { ImageHeader } from './header'
 /** The feature words of a version 3 header, as they change while the image is open. */
 export class Flags {
   private incompatible: number
+  private writing: Promise<void> = Promise.resolve()
 
   constructor(private readonly file: IoFile, private readonly header: ImageHeader) {
     this.incompatible = header.incompatible
@@ -16,10 +17,13 @@ export class Flags {
   }
 
   /** Set or clear bits; on the medium when it settles. Version 2 has none. */
-  async set(bits: number, on: boolean): Promise<void> {
-    if (this.header.version < 3) return
+  set(bits: number, on: boolean): Promise<void> {
+    if (this.header.version < 3) return Promise.resolve()
     this.incompatible = on ? this.incompatible | bits : this.incompatible & ~bits
-    await this.write(HeaderV3.at.incompatibleHigh, 0, this.incompatible)
+    // One after another, each what is known by then: two at once could end with the older.
+    const mine = this.writing.then(() => this.write(HeaderV3.at.incompatibleHigh, 0, this.incompatible))
+    this.writing = mine.catch(() => undefined)
+    return mine
   }
 
   /** Bits whose meaning somebody who does not know them would break, those of bitmaps among them. */

@@ -122,7 +122,7 @@ export class Image {
     }
     await this.flags.clearUnknownAutoclear()
     this.survey = new Survey(this.walk, counted)
-    this.surveying = this.survey.run().then(
+    this.surveying = counted.trusting = this.survey.run().then(
       (found) => { if (found) log.warn(`${this.file.path}: ${found}; nothing of it is overwritten. Run \`qemu-img check -r all\` when it is not in use`) },
       (error: unknown) => log.warn(`${this.file.path} was not looked through, so it only grows: ${(error as Error).message}`),
     )

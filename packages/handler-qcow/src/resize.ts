@@ -8,13 +8,12 @@ const MAX_L1_BYTES = 32 * 2 ** 20
 
 /** Make the disk larger; what is new reads as zeroes. Rejects with E_QCOW_RESIZE and changes nothing that shows. */
 export async function grow(image: Image, sizeBytes: number): Promise<void> {
-  const { base, counted, snapshots } = image.parts
+  const { base, snapshots } = image.parts
   const { file, header } = base.opened
   const wrong = (reason: string): Error => refuse('E_QCOW_RESIZE', { path: file.path, reason })
   const size = image.reader.size
   if (sizeBytes === size) return
   if (sizeBytes < size) throw wrong(`it has ${size} bytes; a disk is never cut off`)
-  if (!counted) throw wrong('version 1 images keep their size. Convert it: qemu-img convert -O qcow2')
   if (header.version === 2 && snapshots.length > 0) throw wrong('a version 2 image with snapshots keeps its size. Raise its version: qemu-img amend -o compat=1.1')
   const backed = (image.reader.backing?.size ?? 0) > size
   if (backed && header.version === 2) throw wrong('its backing file is longer and would show. Raise its version: qemu-img amend -o compat=1.1')

@@ -37,6 +37,7 @@ export const errorTable = {
   E_DECLARE_LATE: 'device {device}: {cfgstring} called declare() after open; call it while open runs',
 
   E_DEVICE_HOST: '{reason}. The log of the host says what its handler did before',
+  E_FILTER: 'filter {filter}: {reason}. `tcmu-host filters` lists those there are and their options',
   E_PLACEMENT: '{text} is no placement; write SUBTYPE= and one of {known}, as in file=process',
 
   // Configuration. Facts: file, key, wanted, found.

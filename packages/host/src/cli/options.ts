@@ -36,6 +36,7 @@ export interface ServeFlags extends HandlerFlags {
   readonly frontend: string
   readonly netlink: boolean
   readonly foreign: 'reject' | 'ignore'
+  readonly resetRing: 'retry' | 'fail'
   readonly handlerPath: readonly string[]
   readonly portal?: string
   readonly lun: readonly string[]
@@ -126,7 +127,7 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
   const socket = flags.socket ?? defaultSocket(at.env, at.uid, kernel)
   return {
     ...handlers, config, hostLog: hostLog!, luns, portal,
-    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign } }),
+    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing } }),
     chap, socket,
     dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),

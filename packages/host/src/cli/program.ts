@@ -23,6 +23,7 @@ const picksFrontEnd = (c: Command): Command => c
   .addOption(new Option('--frontend <name>', 'who asks the devices: the kernel (tcmu: LIO, targetcli), initiators over TCP (iscsi), or whichever fits (auto)').choices(['auto', 'tcmu', 'iscsi']).default('auto'))
   .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
   .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
+  .addOption(new Option('--reset-ring <policy>', 'tcmu: commands that a former daemon left unanswered: initiators try them again, or they fail').choices(['retry', 'fail']).default('retry'))
 
 /** Flags of the C daemon, and the message bus. */
 const isDaemon = (c: Command): Command => c

@@ -116,7 +116,7 @@ function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[
  * file, key, what was wanted and what was found.
  */
 export function checkConfig(document: unknown, file: string): Config {
-  const validate = schemaCompiler().compile(configSchema)
+  const validate = schemaCompiler(true).compile(configSchema)
   if (!validate(document)) throw tcmuError('E_CONFIG', { file, ...faultOf(validate, document) })
   const c = document as ConfigFile
   const from = (path: string): string => resolve(dirname(file), path)

@@ -11,9 +11,17 @@ export class Attentions {
   private readonly queues = new Map<Nexus, Status[]>()
   private total = 0
 
+  private condition = false
+
   /** Whether anybody has to be told anything: the only cost of a command when not. */
   get pending(): boolean {
     return this.total > 0
+  }
+
+  /** Whether everybody has to be told something else, by `otherwise` of `report`. */
+  set held(is: boolean) {
+    if (is !== this.condition) this.total += is ? 1 : -1
+    this.condition = is
   }
 
   join(nexus: Nexus): void {
@@ -43,9 +51,9 @@ export class Attentions {
   }
 
   /** What a command is answered with instead of being run, when something waits for its nexus. */
-  report(task: Task): Status | undefined {
+  report(task: Task, otherwise: (task: Task) => Status | undefined): Status | undefined {
     if (!this.pending) return undefined
-    if (task.row?.allowed?.attention ?? silent.has(task.cdb[0]!)) return undefined
-    return this.take(task.nexus)
+    const quiet = task.row?.allowed?.attention ?? silent.has(task.cdb[0]!)
+    return (quiet ? undefined : this.take(task.nexus)) ?? (this.condition ? otherwise(task) : undefined)
   }
 }

@@ -45,7 +45,9 @@ export class DeviceRuntime implements LogicalUnit {
   /** Told of each command before anything else is; undefined: nobody wants to know. */
   trace: ((task: Task) => void) | undefined
   readonly scratch = new Turns(MOST_EMULATED)
-  readonly operations = new Operations((e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'))
+  readonly operations = new Operations(
+    (e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
+  )
   readonly copies = new CopyJobs()
 
   private capacity: number
@@ -89,8 +91,8 @@ export class DeviceRuntime implements LogicalUnit {
     const { command } = this.hooks
     const { backend } = this.parts
     const { handler } = backend
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) =>
-      this.attentions.pending || this.operations.condition ? (this.attentions.report(task) ?? conditionFor(this, task, task.row)) : undefined)
+    const condition = (task: Task): Status | undefined => conditionFor(this, task, task.row)
+    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task, condition))
     if (handler.handleCmd) {
       command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
         const result = handler.handleCmd!(backend.state, task, this)
@@ -155,12 +157,14 @@ export class DeviceRuntime implements LogicalUnit {
   }
   leave(nexus: Nexus): void {
     this.attentions.leave(nexus)
+    this.copies.forget(nexus)
     const { backend } = this.parts
     if (backend.open) backend.handler.nexusLost?.(backend.state, nexus)
   }
   reset(): void {
     const { backend } = this.parts
     if (backend.open) backend.handler.reset?.(backend.state)
+    this.copies.clear()
     this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
@@ -179,7 +183,7 @@ export class DeviceRuntime implements LogicalUnit {
       return this.parts.backend.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
     }
     const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
-    const most = this.limits.maxTransfer * this.blockSize
+    const most = (this.limits.longestTransfer ?? this.limits.maxTransfer) * this.blockSize
     if (row.extent && wanted > 2 * most) return 0
     return Math.min(wanted, task.expected, 2 * most)
   }

@@ -31,15 +31,24 @@ class Running implements Operation, UnitCondition {
 
 /** The long operations of one device. `explain` makes a status of what the handler threw. */
 export class Operations implements UnitOperations {
-  condition: UnitCondition | undefined = undefined
+  private current: UnitCondition | undefined = undefined
   private running: { readonly operation: Running; readonly ended: Promise<Status> } | undefined
 
-  constructor(private readonly explain: (error: unknown) => Status) {}
+  /** `changed` hears whether there is a condition now, so that commands need not look. */
+  constructor(private readonly explain: (error: unknown) => Status, private readonly changed: (is: boolean) => void) {}
+
+  get condition(): UnitCondition | undefined {
+    return this.current
+  }
+  private become(condition: UnitCondition | undefined): void {
+    this.current = condition
+    this.changed(condition !== undefined)
+  }
 
   begin(spec: OperationSpec): Promise<Status> {
     if (this.running) return Promise.resolve(this.running.operation.status)
     const operation = new Running(spec)
-    this.condition = operation
+    this.become(operation)
     const ended = this.run(operation, spec)
     this.running = { operation, ended }
     return ended
@@ -55,12 +64,12 @@ export class Operations implements UnitOperations {
     if (operation.aborted) status = Status.ABORTED
     this.running = undefined
     const left = status !== Status.OK && status !== Status.ABORTED
-    this.condition = left ? { ...spec.failed, progress: -1 } : undefined
+    this.become(left ? { ...spec.failed, progress: -1 } : undefined)
     return status
   }
 
   clear(): void {
-    if (!this.running) this.condition = undefined
+    if (!this.running) this.become(undefined)
   }
 
   async stop(): Promise<void> {

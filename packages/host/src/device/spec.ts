@@ -16,7 +16,7 @@ export interface DeviceSpec {
   readonly blockSize: number
   readonly serial: string
   readonly readOnly?: boolean
-  /** The longest transfer that whoever sends commands can make, in blocks. */
+  /** The longest transfer that initiators are to make, in blocks. What is longer and comes all the same is served. */
   readonly maxTransferBlocks?: number
   /** How long commands may take; left out: for ever. */
   readonly limits?: CommandLimits
@@ -65,9 +65,11 @@ const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 /** Block limits from what the handler declared, the rest by default. */
 export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity): Limits {
   const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
-  const maxTransfer = Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize, most)
+  const longestTransfer = Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize)
+  const maxTransfer = Math.min(longestTransfer, most)
   return {
     maxTransfer,
+    longestTransfer,
     optimalTransfer: Math.min(p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize, most),
     optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
     maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,

@@ -37,7 +37,7 @@ const inRange = (version: string, range: string): boolean => satisfies(version, 
 
 /** Judges manifests; one for a whole scan, as compiling the schema takes milliseconds. */
 export class Validator {
-  private readonly manifest: ValidateFunction = schemaCompiler().compile(manifestSchema)
+  private readonly manifest: ValidateFunction = schemaCompiler(true).compile(manifestSchema)
 
   constructor(private readonly env: Environment) {}
 

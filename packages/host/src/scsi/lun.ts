@@ -71,7 +71,10 @@ export interface BlockOps {
 
 /** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */
 export interface Limits {
+  /** What initiators are told. */
   readonly maxTransfer: number
+  /** What is refused is longer than that. Default: `maxTransfer`. */
+  readonly longestTransfer?: number
   readonly optimalTransfer: number
   readonly optimalTransferGranularity: number
   readonly maxUnmap: number

@@ -14,10 +14,10 @@ const PROTECT_HIGH_BIT = 7
 export const refuseProtect = (task: Task, protect: number): Status | undefined =>
   protect === 0 ? undefined : invalidField(task, 'protect', PROTECT_HIGH_BIT)
 
-/** What every command that moves its range has to pass: no protection, at most MAXIMUM TRANSFER LENGTH (SBC-3 6.6.4). */
+/** What every command that moves its range has to pass: no protection, at most MAXIMUM TRANSFER LENGTH (SBC-3 6.6.4), or more where the device takes more. */
 export function refuseTransfer(lun: Lun, task: Task, protect: number): Status | undefined {
   if (protect !== 0) return refuseProtect(task, protect)
-  const most = lun.limits.maxTransfer
+  const most = lun.limits.longestTransfer ?? lun.limits.maxTransfer
   return most !== 0 && task.blocks > most ? invalidField(task, 'blocks') : undefined
 }
 

@@ -40,7 +40,7 @@ export class CopyJob {
 
 /** Copy operations of one copy manager, by I_T nexus and list identifier; those of a nexus go with it. */
 export class CopyJobs {
-  private readonly jobs = new WeakMap<Nexus, Map<number, CopyJob>>()
+  private readonly jobs = new Map<Nexus, Map<number, CopyJob>>()
   private running = 0
 
   /** Take in a job; `named`: by its list identifier, in place of a finished one. A status when that cannot be. */
@@ -65,6 +65,17 @@ export class CopyJobs {
 
   find(nexus: Nexus, listIdentifier: number): CopyJob | undefined {
     return this.jobs.get(nexus)?.get(listIdentifier)
+  }
+
+  /** The nexus is lost, and with it what was copied for it and what is known of that (SPC-4 6.24). */
+  forget(nexus: Nexus): void {
+    for (const job of this.jobs.get(nexus)?.values() ?? []) if (job.state === 'running') void job.abort()
+    this.jobs.delete(nexus)
+  }
+
+  /** As `forget`, of every nexus: the unit was reset. */
+  clear(): void {
+    for (const nexus of [...this.jobs.keys()]) this.forget(nexus)
   }
 
   private of(nexus: Nexus): Map<number, CopyJob> {

@@ -115,7 +115,13 @@ type Ended = 'ok' | 'aborted' | { readonly failed: 1 | 2 }
 
 async function move(job: CopyJob, plan: Plan, { source, destination }: Leases, buffer: ChunkBuffer, moved: (bytes: number) => void): Promise<Ended> {
   for (const at of chunks(plan, buffer.bytes.length)) {
-    if (job.aborted || source.aborted || destination.aborted) return 'aborted'
+    if (job.aborted) return 'aborted'
+    // By task management of that unit, or because it closes.
+    for (const [i, lease] of [source, destination].entries()) {
+      if (!lease.aborted) continue
+      await lease.end(Status.ABORTED)
+      return { failed: i === 0 ? 1 : 2 }
+    }
     const data = buffer.segments(Math.min(buffer.bytes.length, plan.bytes - at))
     const io = (end: End): PartIo => new PartIo(job, data, end.offset + at)
     if (!(await side(source, () => plan.source.unit.ops.read(io(plan.source))))) return { failed: 1 }

@@ -1,0 +1,10 @@
+import { defineFilter, Status } from '@tcmu/host/filter'
+
+/** Nothing behind it is ever written to; initiators are told beforehand. */
+export default defineFilter({
+  name: 'readonly',
+  summary: 'the disk cannot be written',
+  without: ['unmap', 'writeSame', 'compareAndWrite'],
+  declare: (p) => ({ ...p, readOnly: true, sanitize: false }),
+  write: () => Status.WRITE_PROTECTED,
+})
