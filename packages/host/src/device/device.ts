@@ -42,6 +42,7 @@ export class DeviceRuntime implements LogicalUnit {
   readonly unmappedReadsZero: boolean
   stopped = false
   barrier: Barrier | undefined
+  portGroups: PortGroups | undefined
   /** Told of each command before anything else is; undefined: nobody wants to know. */
   trace: ((task: Task) => void) | undefined
   readonly scratch = new Turns(MOST_EMULATED)
@@ -59,7 +60,6 @@ export class DeviceRuntime implements LogicalUnit {
   private unitsOf: LunExtension['units']
   private readonly live = new Inflight()
   private readonly available: Availability
-  private groups: PortGroups | undefined
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
   private readonly complaints: Complaints
@@ -323,20 +323,15 @@ export class DeviceRuntime implements LogicalUnit {
     const { spec, backend, log, recovery } = this.parts
     return new Availability({
       name: spec.name, subtype: spec.subtype, backend, log, live: this.live, event: this.hooks.event, counters: this.counters,
-      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: recovery,
+      lockMode: () => lockModeOf(this.portGroups), background: this.operations, limits: spec.limits, timing: recovery,
     })
-  }
-
-  get portGroups(): PortGroups | undefined {
-    return this.groups
   }
 
   /** The target port groups that commands come through, as a front end has them. */
   usePortGroups(source: PortGroupSource): void {
     const { lock } = this.available
-    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
-    groups.watch(() => (this.table = undefined))
-    this.groups = groups
+    this.portGroups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
+    this.portGroups.watch(() => (this.table = undefined))
     this.table = undefined
     this.barrier = barrierOf(source, lock)
   }

@@ -18,6 +18,8 @@ export interface DeviceSpec {
   readonly readOnly?: boolean
   /** The longest transfer that initiators are to make, in blocks. What is longer and comes all the same is served. */
   readonly maxTransferBlocks?: number
+  /** It was open before, see DeviceInfo. */
+  readonly reopen?: boolean
   /** How long commands may take; left out: for ever. */
   readonly limits?: CommandLimits
 }
@@ -31,8 +33,8 @@ export interface DeviceDeps {
   readonly rows?: readonly CommandRow[]
   /** The serial number where it may change while the device is open; default: that of the spec. Asked for by commands. */
   readonly serial?: () => string
-  /** Pauses of recovery, where they are to be others. */
-  readonly recovery?: RecoveryTiming
+  /** Pauses of recovery, where they are to be others; false: a lost backend is told of, and whoever owns the device opens it again. */
+  readonly recovery?: RecoveryTiming | false
 }
 
 /** What a running device is made of. */
@@ -46,7 +48,7 @@ export interface DeviceParts {
   readonly log: HandlerLog
   /** As in DeviceDeps. */
   readonly serial?: () => string
-  readonly recovery?: RecoveryTiming
+  readonly recovery?: RecoveryTiming | false
 }
 
 const MiB = 2 ** 20
