@@ -7,7 +7,7 @@ const project = (displayName, testMatch, more = {}) => ({
   testEnvironment: 'node',
   transform: { '\\.tsx?$': swc },
   moduleNameMapper: {
-    '^@tcmu/host/(filter|handler|scsi|testing)$': '<rootDir>/packages/host/src/$1/index.ts',
+    '^@tcmu/host/(filter|handler|scsi|state|testing)$': '<rootDir>/packages/host/src/$1/index.ts',
     '^@tcmu/host$': '<rootDir>/packages/host/src/index.ts',
     '^@tcmu/native$': '<rootDir>/native/index.ts',
     '^@tcmu/(iscsi|filters|handler-[a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',

@@ -38,9 +38,9 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
       step capacity sg_readcap -l /dev/$a; says 'lbprz' 'lbprz=1'
       step opcodes sg_opcodes -a /dev/$a; says 'a command' 'Compare and write'
       step modes sg_modes -a /dev/$a
-      step 'descriptor sense' sg_wr_mode --page=0xa --contents=0a,0a,06,10,00,40,00,00,ff,ff,00,00 /dev/$a
+      step 'descriptor sense' sg_wr_mode --page=0xa --contents=0a,0a,06,10,00,40,00,00,ff,ff,00,3c /dev/$a
       refused 'beyond the end' sg_raw -r 512 /dev/$a 28 00 ff ff ff ff 00 00 01 00; says 'its format' 'Descriptor format'
-      step 'fixed sense' sg_wr_mode --page=0xa --contents=0a,0a,02,10,00,40,00,00,ff,ff,00,00 /dev/$a
+      step 'fixed sense' sg_wr_mode --page=0xa --contents=0a,0a,02,10,00,40,00,00,ff,ff,00,3c /dev/$a
       for mode in 'write through' 'write back'; do
         echo "$mode" > /sys/class/scsi_disk/0:0:0:0/cache_type; attribute /sys/block/$a/queue/write_cache "$mode"
       done

@@ -135,8 +135,10 @@ kernelCases('an optical drive under LIO', {
       step changeable sg_modes -c 1 -p 1 /dev/sr0
       step sg_readcap sg_readcap /dev/sr0; says 'blocks' 'block length=2048'
       step sg_requests sg_requests /dev/sr0
-      step sg_prevent sg_prevent /dev/sr0; refused sg_start sg_start --eject /dev/sr0
-      step 'sg_prevent --allow' sg_prevent --allow /dev/sr0; step 'sg_start --eject' sg_start --eject /dev/sr0; step 'sg_start --load' sg_start --load /dev/sr0
+      # Closing /dev/sr0 allows the removal; closing a generic device changes nothing.
+      sg=/dev/$(ls /sys/block/sr0/device/scsi_generic)
+      step sg_prevent sg_prevent $sg; refused sg_start sg_start --eject $sg
+      step 'sg_prevent --allow' sg_prevent --allow $sg; step 'sg_start --eject' sg_start --eject $sg; step 'sg_start --load' sg_start --load $sg
       eventually ready sg_turs /dev/sr0
       step sg_verify sg_verify --lba=0 --count=16 /dev/sr0
       step sg_rdac sg_raw -r 96 /dev/sr0 bd 00 00 00 00 00 00 00 00 08 00 00`,

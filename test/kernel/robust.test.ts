@@ -2,7 +2,8 @@ import { kernelCases } from './cases'
 
 const KILLS = Number(process.env['TCMU_KILLS'] ?? 20)
 const fixtures = '/opt/tcmu/test/fixtures/handlers'
-const host = `serve --handler-path ${fixtures}/keeper`
+/** Inline: the data that it keeps is then memory of the kernel, not a copy in another process. */
+const host = `serve --handler-path ${fixtures}/keeper --placement keeper=inline`
 
 /** fio that writes and verifies until it is told to end, and what must be so then. */
 const load = `
@@ -32,7 +33,7 @@ ${host}`,
         kill -9 $(daemon); wait $(daemon) 2> /dev/null
         if [ $((n % 5)) = 0 ]; then
           # The next one dies while it starts.
-          tcmu-host serve --frontend tcmu --no-dbus --handler-path ${fixtures}/keeper > /dev/null 2>> /run/host.log < /dev/null & early=$!
+          tcmu-host serve --frontend tcmu --no-dbus --handler-path ${fixtures}/keeper --placement keeper=inline > /dev/null 2>> /run/host.log < /dev/null & early=$!
           sleep $((RANDOM % 4)).$((RANDOM % 90 + 10)); kill -9 $early; wait $early 2> /dev/null
         fi
         at=$(date +%s%N); ${host} > /run/serve.out || { cat /run/serve.out; exit 1; }

@@ -5,6 +5,7 @@ import { target } from './imports'
 export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   errors: [],
+  state: [],
   scsi: ['wire'],
   input: ['errors'],
   log: ['errors'],
@@ -28,7 +29,7 @@ export const composers = ['host', 'trace', 'port-group', 'index', 'cli']
 const handlerPackage = ['@tcmu/host/handler', '@tcmu/host/scsi']
 const packages: Readonly<Record<string, readonly string[]>> = {
   native: [],
-  iscsi: ['@tcmu/host/scsi'],
+  iscsi: ['@tcmu/host/scsi', '@tcmu/host/state'],
   filters: ['@tcmu/host/filter', '@tcmu/host/scsi'],
 }
 const inTests = ['@tcmu/host/testing', '@tcmu/host/handler', '@tcmu/host/scsi']

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { errnoTable } from '../../packages/host/src/handler/errno'
 import {
-  blockCommands, blockModePages, blockPages, type CommandRow, identityPages, type Lun, pageControl, sam, senseKey, type Status, statusRow, statusTable, Status as S,
-  vpdPages,
+  blockCommands, blockModePages, blockPages, type CommandRow, identityPages, type Lun, needsOf, noThresholds, pageControl, sam, senseKey, type Status, statusRow, statusTable, Status as S,
+  blockLogPages, logPages, vpdPages,
 } from '../../packages/host/src/scsi'
 import { inRepository } from './repository'
 
@@ -25,7 +25,7 @@ function answeredDespite(row: CommandRow): string {
 
 function commandRow(row: CommandRow): string[] {
   const moves = row.access === 'none' ? '' : row.exclusive ? `${row.access}, alone on its range` : row.access
-  return [hex(row.op), row.sa === undefined ? '' : hex(row.sa), row.name, String(row.cdb.size), row.dataDirection === 'none' ? '' : row.dataDirection, moves, row.needs ?? '', answeredDespite(row)]
+  return [hex(row.op), row.sa === undefined ? '' : hex(row.sa), row.name, String(row.cdb.size), row.dataDirection === 'none' ? '' : row.dataDirection, moves, needsOf(row).join(', '), answeredDespite(row)]
 }
 
 function commands(): string {
@@ -52,26 +52,30 @@ function commands(): string {
       '- UNMAP and what else unmaps reaches the handler in pieces of at most MAXIMUM UNMAP LBA COUNT that meet on its granularity.',
       '- WRITE SAME of 0 blocks is refused (WSNZ=1). With UNMAP, only zeroes are unmapped, and only where unmapped blocks read as zeroes; the rest is written.',
       '- COMPARE AND WRITE of 0 blocks with a pair of blocks or more of data is refused: the block count has overflowed.',
-      '- RDPROTECT, WRPROTECT, VRPROTECT, NACA and ANCHOR other than 0 are refused. Reserved bits, GROUP NUMBER and RARC are ignored.',
+      '- RDPROTECT, WRPROTECT, VRPROTECT, NACA and ANCHOR other than 0 are refused. Reserved bits, GROUP NUMBER and RARC are ignored, unless the LUN is `strict`: then every bit that REPORT SUPPORTED OPERATION CODES does not show in the CDB usage data is refused, with a pointer at it.\n- An ILLEGAL REQUEST points at what is wrong (SKSV=1, field pointer) wherever a field is; LBA OUT OF RANGE has the LBA in INFORMATION as well.',
     ].join('\n'),
   )
 }
 
 /** A unit with everything, for what pages say of one. */
-const complete = { abilities: { flush: 'native' }, modes: {}, writeCache: true } as unknown as Lun
+const complete = { abilities: { flush: 'native', unmap: 'native', space: 'native' }, modes: { thresholds: noThresholds }, writeCache: true } as unknown as Lun
 
 function pages(): string {
   const vpd = vpdPages(...identityPages, ...blockPages).map((p) => [hex(p.code), p.name])
   const modes = blockModePages.map((p) => [
-    hex(p.code), p.name, String(p.size + 2), Buffer.from(p.body(complete, pageControl.CHANGEABLE)).toString('hex').match(/../g)!.join(' '),
+    hex(p.code), p.subpage ? hex(p.subpage) : '', p.name, String(p.size + (p.subpage ? 4 : 2)), Buffer.from(p.body(complete, pageControl.CHANGEABLE)).toString('hex').match(/../g)!.join(' '),
   ])
   return page(
     'Pages of a disk',
     '## Vital product data (INQUIRY)', table(['Page', 'Name'], vpd),
+    'Page 88h is there when the front end names its ports, as the portal does.',
     'Page 83h has the T10 vendor identification, the NAA 6 identifier that the kernel derives from the same serial number, and the designators of the front end: relative target port, target port name and target device name under the portal. It never has the configuration string.',
     '## Mode pages (MODE SENSE, MODE SELECT)',
-    'Bytes after the page header, with a one for every bit that MODE SELECT may change on a handler that has `flush`. Nothing is saved (PC=11b: 5/39/00; SP=1: 5/24/00).',
-    table(['Page', 'Name', 'Length', 'Changeable'], modes),
+    'Bytes after the page header, with a one for every bit that MODE SELECT may change on a handler that has `flush`, `unmap` and `space`. Pages with such bits are saved by MODE SELECT with SP=1 where the host has a state folder (`--state-dir`); without one PS=0, PC=11b is 5/39/00 and SP=1 5/24/00. A LOGICAL UNIT RESET makes the saved values current, or the defaults.',
+    table(['Page', 'Subpage', 'Name', 'Length', 'Changeable'], modes),
+    '## Log pages (LOG SENSE, LOG SELECT)',
+    table(['Page', 'Subpage', 'Name'], logPages(...blockLogPages).map((p) => [hex(p.code), p.subpage ? hex(p.subpage) : '', p.name])),
+    'Page 0Ch is there on thinly provisioned units whose handler says how much storage there is (`space`), and so is mode page 1Ch/02h. Thresholds and resource counts are in sets of 1 MiB. With LBPERE=1 in mode page 01h, a threshold that is crossed is told to every initiator: UNIT ATTENTION 38/07. LOG SELECT sets counters back, all at once (PCR=1); there are no thresholds of counters, nothing is saved.',
   )
 }
 

@@ -16,12 +16,20 @@ const DEADLINE_MS = 400_000
 
 /** What the tool is run against, as `--lun` says it; `FOLDER` becomes a folder that is gone afterwards. */
 export const luns = {
-  file: 'name=disk,size=100M,cfgstring=file/FOLDER/disk.img',
-  readOnly: 'name=disk,size=100M,readonly,cfgstring=file/FOLDER/disk.img',
-  /** Physical blocks of eight logical ones. */
-  wide: 'name=disk,size=100M,cfgstring=wide/',
+  thin512: 'name=disk,size=100M,cfgstring=file/FOLDER/disk.img',
+  thick512: 'name=disk,size=100M,physicalblocksize=4096,thick,cfgstring=file/FOLDER/disk.img',
+  readOnly512: 'name=disk,size=100M,readonly,cfgstring=file/FOLDER/disk.img',
+  thin4096: 'name=disk,size=100M,blocksize=4096,cfgstring=file/FOLDER/disk.img',
+  thick4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,thick,cfgstring=file/FOLDER/disk.img',
+  readOnly4096: 'name=disk,size=100M,blocksize=4096,readonly,cfgstring=file/FOLDER/disk.img',
+  /** Physical blocks of several logical ones. */
+  wide512: 'name=disk,size=100M,physicalblocksize=4096,cfgstring=file/FOLDER/disk.img',
+  wide4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,cfgstring=file/FOLDER/disk.img',
+  /** Physical blocks of eight logical ones, and atomic writes. */
+  atomic: 'name=disk,size=100M,cfgstring=wide/',
   /** Takes twenty seconds to overwrite. */
-  wiping: 'name=disk,size=64M,cfgstring=wiping/300',
+  slow512: 'name=disk,size=64M,cfgstring=wiping/300',
+  slow4096: 'name=disk,size=64M,blocksize=4096,cfgstring=wiping/300',
 } as const
 
 /** Serve a fresh LUN, run libiscsi's test tool against it; `paths` is how many sessions it is offered. */
@@ -38,9 +46,7 @@ export async function main(result: string, lun: keyof typeof luns, paths: string
     let output = ''
     let toolCode: number | null = 0
     for (const family of families) {
-      // Only who asks for SANITIZE gets it: it leaves no data for the tests that follow.
-      const sanitize = family.startsWith('ALL.Sanitize') ? ['-S'] : []
-      const tool = await run('iscsi-test-cu', ['-v', '-t', family, '-d', ...sanitize, ...urls], { timeoutMs: DEADLINE_MS })
+      const tool = await run('iscsi-test-cu', ['-v', '-t', family, '-d', '-S', ...urls], { timeoutMs: DEADLINE_MS })
       output += tool.text
       toolCode ||= tool.code
     }

@@ -16,7 +16,7 @@ const DEADLINE_MS = 450_000
  * Run libiscsi's test tool against a fresh host and wait. Blocking, because jest wants to know its tests, and which of
  * them are skipped, before the first one runs.
  */
-export function runTestTool(families: readonly string[], lun: keyof typeof luns = 'file', paths = 1): ToolResult {
+export function runTestTool(families: readonly string[], lun: keyof typeof luns, paths = 1): ToolResult {
   const folder = mkdtempSync(join(tmpdir(), 'tcmu-tool-'))
   const file = join(folder, 'result.json')
   try {

@@ -2,7 +2,6 @@ import { HANDLER_API_VERSION } from '@tcmu/host/handler'
 import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { HANDLER_API_VERSION } from '../../packages/host/src/handler/version'
 import { Sandbox } from './cli'
 import { blocksCjs, handlerRoot, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from './packages'
 

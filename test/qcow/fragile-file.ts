@@ -95,6 +95,10 @@ export class FragileFile implements IoFile {
   async extents(offset: number, length: number): Promise<readonly Extent[]> {
     return [{ offset, length, state: 'mapped' }]
   }
+  space(): Promise<{ used: number; available: number }> {
+    return Promise.resolve({ used: this.size, available: 0 })
+  }
+
   async truncate(): Promise<void> {
     throw new Error('not in this test')
   }

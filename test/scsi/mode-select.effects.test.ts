@@ -82,7 +82,7 @@ test('nothing changes when any of it is wrong', async () => {
 
 test('every bit that is not changeable is refused', async () => {
   const d = await disk()
-  for (const page of [0x01, 0x08, 0x0a, 0x1c]) {
+  for (const page of [0x01, 0x02, 0x08, 0x0a, 0x1a, 0x1c]) {
     const body = await current(d, page)
     const mask = (await d.initiator.send(cdb.modeSense6({ page, pc: 1, dbd: 1 }), { dataIn: 192 })).data.subarray(4)
     for (let byte = 2; byte < body.length; byte++) {

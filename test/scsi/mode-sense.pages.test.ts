@@ -4,24 +4,32 @@ import { sense, senseKey } from '@tcmu/host/scsi'
 import { BLOCKS, disk, fieldOf } from './harness'
 
 const all = { page: 0x3f }
-const lengths: Record<number, number> = { 0x01: 12, 0x08: 20, 0x0a: 12, 0x1c: 12 }
+const lengths: Record<number, number> = { 0x01: 12, 0x02: 16, 0x08: 20, 0x0a: 12, 0x1a: 40, 0x1c: 12 }
+const subpages: Record<string, number> = { '10/1': 32, '28/2': 32 }
+/** A handler that knows how much storage there is. */
+const thin = { handler: { space: () => ({ used: 0, available: 2 ** 30 }) } }
 
 /** Codes of the pages in what follows header and descriptor. */
 function codes(pages: Buffer): number[] {
   const found: number[] = []
-  for (let at = 0; at < pages.length; at += 2 + pages[at + 1]) {
-    found.push(pages[at])
-    expect(2 + pages[at + 1]).toBe(lengths[pages[at]])
+  for (let at = 0; at < pages.length; ) {
+    const code = pages[at] & 0x3f
+    const sub = (pages[at] & 0x40) !== 0
+    const length = sub ? 4 + pages.readUInt16BE(at + 2) : 2 + pages[at + 1]
+    expect(length).toBe(sub ? subpages[`${code}/${pages[at + 1]}`] : lengths[code])
+    if (!sub) found.push(code)
+    at += length
   }
   return found
 }
 
 test.each([[0], [0xff]])('all pages, subpage %i', async (subpage) => {
-  const { initiator } = await disk()
+  const { initiator } = await disk(thin)
   const { data } = expectGood(await initiator.send(cdb.modeSense6({ ...all, subpage }), { dataIn: 192 }))
   expect(ModeHeader6.decode(data)).toEqual({ length: data.length - 1, mediumType: 0, wp: 0, dpoFua: 1, descriptorLength: 8 })
   expect(ShortDescriptor.decode(data, 4)).toEqual({ blocks: BLOCKS, blockLength: 512 })
-  expect(codes(data.subarray(12))).toEqual([0x01, 0x08, 0x0a, 0x1c])
+  expect(codes(data.subarray(12))).toEqual([0x01, 0x02, 0x08, 0x0a, 0x1a, 0x1c])
+  expect(data.length).toBe(12 + 112 + (subpage ? 64 : 0))
 })
 
 test.each(Object.keys(lengths).map(Number))('page %i alone, both commands', async (page) => {
@@ -55,7 +63,9 @@ test('changeable values are a mask: WCE, D_SENSE and SWP', async () => {
   const { initiator } = await disk()
   const { data } = expectGood(await initiator.send(cdb.modeSense6({ ...all, pc: 1, dbd: 1 }), { dataIn: 192 }))
   const hex = data.subarray(4).toString('hex')
-  expect(hex).toBe('010a' + '00'.repeat(10) + '081204' + '00'.repeat(17) + '0a0a04000800000000000000' + '1c0a' + '00'.repeat(10))
+  expect(hex).toBe(
+    '010a' + '00'.repeat(10) + '020e' + '00'.repeat(14) + '081204' + '00'.repeat(17) + '0a0a04000800000000000000' + '1a26' + '00'.repeat(38) + '1c0a' + '00'.repeat(10),
+  )
   const none = await disk({ handler: { flush: undefined } })
   expect((await none.initiator.send(cdb.modeSense6({ page: 8, pc: 1, dbd: 1 }), { dataIn: 192 })).data.subarray(4).toString('hex')).toBe('0812' + '00'.repeat(18))
 })
@@ -68,7 +78,7 @@ test('default values stay when current ones change', async () => {
   expect(await control(2)).toMatchObject({ dSense: 0, gltsd: 1, tas: 1, busyTimeout: 0xffff })
 })
 
-test('nothing is saved', async () => {
+test('nothing is saved where nobody keeps it', async () => {
   const { initiator } = await disk()
   for (const send of [cdb.modeSense6, cdb.modeSense10]) {
     expectCheck(await initiator.send(send({ ...all, pc: 3 }), { dataIn: 192 }), senseKey.ILLEGAL_REQUEST, sense.SAVING_PARAMETERS_NOT_SUPPORTED)
@@ -88,7 +98,7 @@ test('is cut to the allocation length, and says how long it would be', async () 
   const { send } = await disk()
   for (const allocation of [0, 1, 3, 4, 12, 100]) {
     const r = await send(cdb.modeSense6({ ...all, allocation }), { dataIn: allocation })
-    expect([r.status, r.data.length]).toEqual([0, Math.min(allocation, 68)])
-    if (allocation > 0) expect(r.data[0]).toBe(67)
+    expect([r.status, r.data.length]).toEqual([0, Math.min(allocation, 124)])
+    if (allocation > 0) expect(r.data[0]).toBe(123)
   }
 })

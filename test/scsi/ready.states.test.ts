@@ -1,5 +1,5 @@
 import { DescriptorSense, FixedSense, sense, senseKey } from '@tcmu/host/scsi'
-import { cdb, expectAttention, expectCheck, expectGood, expectInternalFailure, expectInvalidField, faulty, ramHandler } from '@tcmu/host/testing'
+import { cdb, expectAttention, expectCheck, expectGood, expectInvalidField, faulty, ramHandler } from '@tcmu/host/testing'
 import { BLOCK, disk, fieldOf, pattern } from './harness'
 
 describe('REQUEST SENSE', () => {
@@ -73,25 +73,5 @@ describe('START STOP UNIT', () => {
     const { initiator } = await disk()
     expect(fieldOf(expectInvalidField(await initiator.send(cdb.startStopUnit(fields), {})).sense)).toEqual({ byte, bit, inCdb: true })
     expectGood(await initiator.testUnitReady())
-  })
-})
-
-describe('SEND DIAGNOSTIC', () => {
-  const bytes = (flags: number, length = 0) => Uint8Array.of(0x1d, flags, 0, length >> 8, length & 255, 0)
-
-  test('the default self-test is whether the medium can be read', async () => {
-    expectGood(await (await disk()).initiator.send(bytes(0x04), {}))
-    const broken = await disk({ handler: faulty(ramHandler, { operation: 'read', error: 5, later: true }) as never })
-    expectInternalFailure(await broken.initiator.send(bytes(0x04), {}))
-  })
-
-  test('nothing asked for is nothing done', async () => {
-    expectGood(await (await disk()).initiator.send(bytes(0), {}))
-  })
-
-  test('other self-tests and pages are refused', async () => {
-    const { initiator } = await disk()
-    expectInvalidField(await initiator.send(bytes(0x20), {}))
-    expectInvalidField(await initiator.send(bytes(0x10, 8), { dataOut: Buffer.alloc(8) }))
   })
 })

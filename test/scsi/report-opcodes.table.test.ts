@@ -41,12 +41,13 @@ test.each([0, 1])('describes every command by itself (RCTD %i)', async (rctd) =>
 })
 
 test('usage maps', async () => {
-  const { initiator } = await disk()
+  const { initiator } = await disk({ declare: { sanitize: true } })
   const map = async (requestedOp: number, requestedAction = 0) =>
     (await one(initiator, { options: options.EITHER, requestedOp, requestedAction })).data.toString('hex', 4)
   expect(await map(0x28)).toBe('28f8ffffffff00ffff04')
   expect(await map(0x12)).toBe('1203ffffff04')
   expect(await map(0x93)).toBe('93ff' + 'ff'.repeat(12) + '0004')
+  expect(await map(0x48, 0x01)).toMatch(/^48[e-f]1/)
   expect(await map(0x9e, 0x10)).toBe('9e10' + 'ff'.repeat(12) + '0004')
 })
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { blockCommands, CommandTable, CopyJob, DataArea, Direction, type Nexus, sam, Segments, statusTable } from '@tcmu/host/scsi'
+import { blockCommands, CommandTable, CopyJob, DataArea, Direction, type Nexus, sam, Segments, senseKey, statusTable } from '@tcmu/host/scsi'
 import { copyListLid1, copyListLid4, copySegment, cscd, InitiatorTask, decodeSense, LogLines, MemoryPortGroups } from '@tcmu/host/testing'
 import { BLOCK, disk } from './harness'
 
@@ -15,6 +15,7 @@ const byte = fc.oneof({ arbitrary: fc.constant(0), weight: 4 }, { arbitrary: fc.
 /** Where zero is not enough for a command to get anywhere: bytes of the CDB by position. */
 const start: Readonly<Record<string, readonly (readonly [at: number, value: number])[]>> = {
   'MODE SENSE(6)': [[2, 0x3f]], 'MODE SENSE(10)': [[2, 0x3f]], 'MODE SELECT(6)': [[1, 0x10]], 'MODE SELECT(10)': [[1, 0x10]],
+  'LOG SENSE': [[2, 0x40]],
   'WRITE SAME(10)': [[8, 1]], 'WRITE SAME(16)': [[13, 1]], 'SANITIZE (OVERWRITE)': [[8, 6]], 'EXTENDED COPY(LID1)': [[13, 76]], 'EXTENDED COPY(LID4)': [[13, 108]],
 }
 const copied = [[cscd('a1b2-c3d4')], [copySegment({ blocks: 3, destinationLba: 20 })]] as const
@@ -40,9 +41,16 @@ const command = fc.record({
   data: fc.array(byte, { minLength: 64, maxLength: 64 }),
 })
 
+/** Field pointer with SKSV=1 in fixed or descriptor format sense data. */
+function pointsAt(bytes: Uint8Array): boolean {
+  if ((bytes[0]! & 0x7f) < 0x72) return (bytes[15]! & 0x80) !== 0
+  for (let at = 8; at < bytes.length; at += 2 + bytes[at + 1]!) if (bytes[at] === 2) return (bytes[at + 4]! & 0x80) !== 0
+  return false
+}
+
 async function device(log: LogLines) {
   const { device } = await disk({
-    sizeBytes: BLOCKS * BLOCK, log, declare: { sanitize: true, maxAtomicBlocks: 8 },
+    sizeBytes: BLOCKS * BLOCK, log, strictCdb: false, declare: { sanitize: true, maxAtomicBlocks: 8 },
     handler: { extents: (_s: unknown, r: { offset: number; length: number }) => [{ ...r, state: 'deallocated' }] },
   })
   device.usePortGroups(new MemoryPortGroups())
@@ -95,6 +103,8 @@ test('whatever a CDB and its data say, the answer is one of the table, and nothi
       const { key, asc } = decodeSense(task.sense.subarray(0, task.senseLength))
       if (task.status === sam.CHECK_CONDITION) expect(senseCodes).toContain(`${key} ${asc}`)
       else expect(task.senseLength).toBe(0)
+      // Fixed or descriptor format, an ILLEGAL REQUEST always says which field it means (SPC-4 4.5.2.4.2).
+      if (key === senseKey.ILLEGAL_REQUEST) expect([row.name, asc, pointsAt(task.sense.subarray(0, task.senseLength))]).toEqual([row.name, asc, true])
       if (task.status !== sam.GOOD) expect(task.dataInLength).toBe(0)
       const guards = [...area.bytes.subarray(0, GUARD), ...area.bytes.subarray(GUARD + length)]
       expect(guards.every((b) => b === GUARD_BYTE)).toBe(true)

@@ -15,6 +15,9 @@ export const ReadToc = layout('read_toc_pma_atip', {
   ...op, time: bits(u8, { time: 1 }), second: bits(u8, { format: [3, 0] }), reserved: skip(3), track: u8, allocation: u16be,
   control: bits(u8, { oldFormat: [7, 6], naca: 2 }),
 }, { size: 10 })
+export const ReadHeader = layout('read_header', {
+  ...op, time: bits(u8, { time: 1 }), lba: u32be, reserved: skip(1), allocation: u16be, ...control,
+}, { size: 10 })
 export const ReadDiscInformation = layout('read_disc_information', {
   ...op, flags: bits(u8, { dataType: [2, 0] }), reserved: skip(5), allocation: u16be, ...control,
 }, { size: 10 })

@@ -61,6 +61,7 @@ const cases: readonly Case[] = [
   { name: 'GET CONFIGURATION', cdb: [0x46, 0, 0, 0, 0, 0, 0, 1, 0, 0], dataIn: 256, outcome: always },
   { name: 'GET EVENT STATUS NOTIFICATION', cdb: [0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8, 0], dataIn: 8, outcome: always },
   { name: 'READ TOC/PMA/ATIP', cdb: [0x43, 0, 0, 0, 0, 0, 0, 0, 20, 0], dataIn: 20, outcome: needsMedium },
+  { name: 'READ HEADER', cdb: [0x44, 0, 0, 0, 0, 1, 0, 0, 8, 0], dataIn: 8, outcome: needsMedium },
   { name: 'READ DISC INFORMATION', cdb: [0x51, 0, 0, 0, 0, 0, 0, 0, 34, 0], dataIn: 34, outcome: needsMedium },
   { name: 'READ TRACK INFORMATION', cdb: [0x52, 1, 0, 0, 0, 1, 0, 0, 36, 0], dataIn: 36, outcome: needsMedium },
   { name: 'MECHANISM STATUS', cdb: [0xbd, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], dataIn: 8, outcome: anyMedium },

@@ -99,7 +99,7 @@ describe('PREVENT ALLOW MEDIUM REMOVAL', () => {
     expectGood(await b.command(START_STOP(LOAD)))
     await ready(b)
     expectGood(await b.command(PREVENT(3)))
-    b.device.reset()
+    await b.device.reset()
     await ready(b)
     expectGood(await b.command(START_STOP(EJECT)))
   })

@@ -8,7 +8,7 @@ import { BLOCK, type Medium } from './medium'
 export const OPTICAL = 0x05
 const nothing: Abilities = {
   flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none', format: 'none',
-  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none',
+  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none', space: 'none',
 }
 const MAX_TRANSFER_BYTES = 8 * 2 ** 20
 const limits: Limits = {

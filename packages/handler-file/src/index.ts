@@ -62,6 +62,7 @@ export default defineHandler({
   unmap: (file, { offset, length }) => file.punch(offset, length),
   writeSame: (file, io) => (io.data.compare(Buffer.alloc(io.data.length)) === -1 ? file.zero(io.offset, io.length, true) : Status.NOT_HANDLED),
   extents: (file, { offset, length }) => file.extents(offset, length),
+  space: (file) => file.space(),
 
   async reconfigure(file, change) {
     if (change.kind !== 'size') return Status.NOT_HANDLED

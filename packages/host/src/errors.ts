@@ -34,6 +34,7 @@ export const errorTable = {
   // Devices. Facts: device, cfgstring, reason.
   E_CONFIG_REFUSED: 'device {device}: {cfgstring}: {reason}',
   E_DEVICE_GEOMETRY: 'device {device} ({cfgstring}): {reason}',
+  E_DEVICE_STATE: 'device {device}: {file}: {reason}. It holds the mode parameters that initiators saved; restore the file, or remove it to start with defaults',
   E_DECLARE_LATE: 'device {device}: {cfgstring} called declare() after open; call it while open runs',
 
   E_DEVICE_HOST: '{reason}. The log of the host says what its handler did before',

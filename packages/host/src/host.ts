@@ -12,6 +12,7 @@ import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
 import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+import { ModeFile, StateFileError } from './state'
 import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
 import type { DataArea } from './wire'
 
@@ -255,11 +256,22 @@ export class Host {
     const handler = await this.loadHandler(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
-      const device = await openDevice(spec, { handler, io: this.io!, log, serial })
+      const device = await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })
       traceCommands(this.log.child({ device: name, handler: subtype }), device)
       return device
     } finally {
       clearTimeout(slow)
+    }
+  }
+
+  /** Where a device keeps its mode parameters; throws E_DEVICE_STATE. */
+  private savedModes(device: string): ModeFile | undefined {
+    const { stateDir } = this.options
+    try {
+      return stateDir === undefined ? undefined : new ModeFile(stateDir, device)
+    } catch (e) {
+      if (!(e instanceof StateFileError)) throw e
+      throw tcmuError('E_DEVICE_STATE', { device, file: e.file, reason: e.reason }, { cause: e })
     }
   }
 

@@ -121,8 +121,8 @@ export class Target {
     lu.leave(session.nexus)
   }
 
-  reset(lu: LogicalUnit): void {
+  async reset(lu: LogicalUnit): Promise<void> {
     for (const observer of this.observers) observer.reset(lu)
-    lu.reset()
+    await lu.reset()
   }
 }

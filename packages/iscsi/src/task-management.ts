@@ -63,7 +63,7 @@ async function clearTaskSet(session: Session, lu: LogicalUnit): Promise<void> {
 
 async function resetUnit(session: Session, lu: LogicalUnit): Promise<void> {
   await clear(session, lu)
-  session.target.reset(lu)
+  await session.target.reset(lu)
 }
 
 async function resetTarget(session: Session): Promise<TmfResponse> {

@@ -114,6 +114,14 @@ describe('READ TOC/PMA/ATIP', () => {
   })
 })
 
+test('READ HEADER: mode 1 everywhere on the disc', async () => {
+  const b = await drive(4500)
+  const ask = (lba: number, time = 0): ReturnType<DriveBench['command']> => b.command([0x44, time << 1, 0, 0, lba >> 8, lba & 0xff, 0, 0, 8, 0], 8)
+  expectData(await ask(4499), hex('01 000000 00001193'))
+  expectData(await ask(0, 1), hex('01 000000 00000200'))
+  expectLbaOutOfRange(await ask(4500))
+})
+
 describe('READ DISC INFORMATION and READ TRACK INFORMATION', () => {
   test('a complete disc of one session', async () => {
     const wanted = (type: string): Buffer => hex(`0020 0e 01 01 01 01 20 ${type} 000000 00000000 ffffffff ffffffff 0000000000000000 00 00`)

@@ -49,7 +49,7 @@ test('what can be changed is, for everybody, until a reset', async () => {
   expectAttention(await other.testUnitReady(), sense.MODE_PARAMETERS_CHANGED)
   expectGood(await select10(b, page10('1a 0a 00 03 00000258 00000e10')))
   expectData(await sense10(b, 0x1a), page10('1a 0a 00 03 00000258 00000e10').fill(18, 1, 2))
-  b.device.reset()
+  await b.device.reset()
   expectAttention(await b.initiator.testUnitReady(), sense.BUS_DEVICE_RESET_FUNCTION_OCCURRED)
   expectData(await sense10(b, 0x01), page10(pages['01']!).fill(18, 1, 2))
 })

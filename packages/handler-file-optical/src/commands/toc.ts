@@ -1,5 +1,5 @@
 import { bits, bytes, invalidField, layout, type Result, skip, type Task, u16be, u8 } from '@tcmu/host/scsi'
-import { ReadToc } from '../cdb'
+import { ReadHeader, ReadToc } from '../cdb'
 import { CD_ROM } from '../profiles'
 import { answering, mmc, type MmcRow } from '../row'
 import type { Unit } from '../unit'
@@ -72,4 +72,14 @@ function runReadToc(unit: Unit, task: Task, c: Toc): Result {
 /** MMC-6 6.26 */
 export const readToc = mmc({ op: 0x43, name: 'READ TOC/PMA/ATIP', cdb: ReadToc, ...answering, medium: true, run: runReadToc })
 
-export const tocCommands: readonly MmcRow[] = [readToc]
+/** MMC-1 14.1.11 */
+export const SectorHeader = layout('read_header_data', { mode: u8, reserved: skip(3), address: bytes(4) }, { size: 8 })
+const MODE_1 = 1
+
+/** Obsolete since MMC-2, and what wodim finds out the mode of a track with. */
+export const readHeader = mmc({
+  op: 0x44, name: 'READ HEADER', cdb: ReadHeader, ...answering, medium: true, extent: { lba: (c) => c.lba, blocks: () => 1 },
+  run: (_unit, task, c) => task.respond(SectorHeader.encode({ mode: MODE_1, address: addressField(c.lba, c.time === 1) }), c.allocation),
+})
+
+export const tocCommands: readonly MmcRow[] = [readToc, readHeader]

@@ -1,10 +1,11 @@
 /** Help that goes below the options of a command. */
 export const lunHelp = `
 A logical unit is text of the form
-  name=NAME[,size=SIZE][,blocksize=BYTES][,readonly][,serial=TEXT],cfgstring=SUBTYPE/REST
+  name=NAME[,size=SIZE][,blocksize=BYTES][,physicalblocksize=BYTES][,readonly][,thick][,strict][,serial=TEXT],cfgstring=SUBTYPE/REST
 SUBTYPE names the handler and REST is its business (\`tcmu-host handlers\` says what each wants). cfgstring comes last and
 takes the rest of the text, commas included. Sizes are 512, 64M, 1G, 2TiB: powers of 1024. LUN numbers count from 0 in the
-order of the flags. A block is a power of two from 512 (default) to 65536 bytes. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
+order of the flags. A block is a power of two from 512 (default) to 65536 bytes.
+thick: fully provisioned, nothing is unmapped. strict: reserved bits of commands are refused. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
 SIGINT or SIGTERM: commands under way get ten seconds to end. A second signal ends at once.
 `
 

@@ -106,6 +106,8 @@ function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[
     const sizeBytes = setting(file, `luns.${i}.size`, lun.size, () => parseSize(lun.size ?? 0))
     return {
       name: lun.name, subtype, config, sizeBytes, blockSize: lun.blockSize ?? DEFAULT_BLOCK_SIZE, readOnly: lun.readOnly ?? false,
+      ...(lun.strictCdb && { strictCdb: true }), ...(lun.thick && { thick: true }),
+      ...(lun.physicalBlockSize !== undefined && { physicalBlockSize: lun.physicalBlockSize }),
       options: lun.options, serial: lun.serial,
     }
   })

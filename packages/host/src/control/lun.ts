@@ -16,6 +16,12 @@ export interface LunConfig extends Cfgstring {
   readonly sizeBytes: number
   readonly blockSize: number
   readonly readOnly: boolean
+  /** Refuse reserved bits of CDBs. */
+  readonly strictCdb?: boolean
+  /** Fully provisioned: nothing is unmapped. */
+  readonly thick?: boolean
+  /** Bytes; left out: the handler says. */
+  readonly physicalBlockSize?: number
   readonly options: unknown
   /** Left out: made from the names of target and LUN, so that it stays the same. */
   readonly serial: string | undefined
@@ -25,7 +31,7 @@ export const isBlockSize = (n: number): boolean => Number.isInteger(n) && n >= 5
 
 const truth: ReadonlyMap<string, boolean> = new Map([['', true], ['yes', true], ['true', true], ['on', true], ['no', false], ['false', false], ['off', false]])
 
-const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'readonly', 'serial', 'cfgstring'])
+const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'physicalblocksize', 'readonly', 'strict', 'thick', 'serial', 'cfgstring'])
 const LAST = 'cfgstring='
 
 function fields(text: string, wrong: (reason: string) => Error): Map<string, string> {
@@ -44,7 +50,7 @@ function fields(text: string, wrong: (reason: string) => Error): Map<string, str
 }
 
 /**
- * Read `name=N,size=S,cfgstring=SUBTYPE/REST`; also `blocksize=B`, `readonly`, `serial=S`. `cfgstring` is last and takes the
+ * Read `name=N,size=S,cfgstring=SUBTYPE/REST`; also `blocksize=B`, `physicalblocksize=B`, `readonly`, `strict`, `thick`, `serial=S`. `cfgstring` is last and takes the
  * rest of the text, commas and all. Throws E_LUN_TEXT.
  */
 export function parseLun(text: string): LunConfig {
@@ -64,10 +70,19 @@ export function parseLun(text: string): LunConfig {
   if (!namePattern.test(name)) throw wrong(`name ${quote(name)} is not made of letters, digits, dot, dash and underscore (at most 64)`)
   const blockSize = inner(() => parseSize(found.get('blocksize') ?? DEFAULT_BLOCK_SIZE))
   if (!isBlockSize(blockSize)) throw wrong(`blocksize ${blockSize} is not a power of two from 512 to 65536`)
-  const readOnly = found.has('readonly') ? truth.get(found.get('readonly')!.toLowerCase()) : false
-  if (readOnly === undefined) throw wrong(`readonly is yes or no, not ${quote(found.get('readonly'))}`)
+  const flag = (key: string): boolean => {
+    const value = found.has(key) ? truth.get(found.get(key)!.toLowerCase()) : false
+    if (value === undefined) throw wrong(`${key} is yes or no, not ${quote(found.get(key))}`)
+    return value
+  }
+  const readOnly = flag('readonly')
+  const physical = found.get('physicalblocksize')
+  const physicalBlockSize = physical === undefined ? undefined : inner(() => parseSize(physical))
   const serial = found.get('serial')
   if (serial !== undefined && !serialPattern.test(serial)) throw wrong(`serial ${quote(serial)} is not made of letters, digits and dashes (at most 64)`)
   const size = found.get('size')
-  return { ...inner(() => parseCfgstring(cfgstring)), name, sizeBytes: size === undefined ? 0 : inner(() => parseSize(size)), blockSize, readOnly, options: undefined, serial }
+  return {
+    ...inner(() => parseCfgstring(cfgstring)), name, sizeBytes: size === undefined ? 0 : inner(() => parseSize(size)), blockSize, readOnly,
+    ...(flag('strict') && { strictCdb: true }), ...(flag('thick') && { thick: true }), ...(physicalBlockSize !== undefined && { physicalBlockSize }), options: undefined, serial,
+  }
 }

@@ -1,12 +1,12 @@
 import type { CommandRow, CommandTable, Lun, Result, Task, ViewOf } from '../scsi'
+// Straight from the modules: a name through an index costs a getter call each time it is used.
+import { refuseCdb } from '../scsi/commands/checks'
 import { Status } from '../scsi/status'
 import { claimOf, type RangeGate } from './gate'
 
 const SERVICE_ACTION_BYTE = 1
-const CONTROL_NACA = 2
-
-/** Byte of the CDB that holds CONTROL: the last one of its length, the second one of a variable length CDB (SAM-5 5.2). */
-const controlByte = (task: Task): number => (task.cdb[0] === 0x7f ? 1 : (task.row?.cdb.size ?? task.cdbLength) - 1)
+const VARIABLE_LENGTH = 0x7f
+const NACA = 0x04
 
 /** What a unit under FORMAT UNIT or SANITIZE, or left over by them, says to commands that are not for then. */
 export function conditionFor(lun: Lun, task: Task, row: CommandRow | undefined): Status | undefined {
@@ -18,9 +18,12 @@ export function conditionFor(lun: Lun, task: Task, row: CommandRow | undefined):
 
 /** What every command of the generic layer has to pass before its row runs; undefined lets it through. */
 function refuse(lun: Lun, task: Task, row: CommandRow): Status | undefined {
-  if (task.cdbLength < row.cdb.size) return task.invalidCdb(task.cdbLength)
-  const control = controlByte(task)
-  if (task.cdb[control]! & (1 << CONTROL_NACA)) return task.invalidCdb(control, CONTROL_NACA)
+  // As refuseCdb says it, without a call for each command.
+  const size = row.cdb.size
+  if (lun.strictCdb || task.cdbLength < size || task.cdb[0] === VARIABLE_LENGTH || task.cdb[size - 1]! & NACA) {
+    const wrong = refuseCdb(task, row, lun.strictCdb)
+    if (wrong !== undefined) return wrong
+  }
   const barred = lun.barrier?.(task, row)
   if (barred !== undefined) return barred
   if (row.access === 'write' && (lun.readOnly || lun.modes.swp)) return Status.WRITE_PROTECTED

@@ -1,28 +1,34 @@
-import { type BlocksHandler, type Change, type CommandsHandler, isBlocks } from '../handler/types'
+import { type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
-  Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, Task,
+  Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
+import { blockModePages, initialModes, restoreModes } from '../scsi'
 import { stage } from '../scsi/lun'
 import { CopyJobs } from '../scsi/copy/jobs'
 import { op } from '../scsi/opcodes'
 import { Turns } from '../scsi/medium'
 import { isStatus, Status } from '../scsi/status'
-import { conditionFor, runRow } from './admit'
+import { runRow } from './admit'
 import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from './alua'
 import { Availability } from './availability'
 import { Attentions } from './attention'
+import { tapChain } from './chain'
 import { Complaints } from './complaints'
+import { Extensions } from './extensions'
 import { faultOf, isThenable } from './fault'
 import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
+import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
 import { Inflight } from './inflight'
 import type { State } from './lifecycle'
 import { abilitiesOf, noAbilities, noOps, wireOps } from './ops'
 import { resultOf } from './result'
-import { type DeviceParts, identityOf, limitsOf, MAX_TRANSFER_BYTES, MOST_EMULATED } from './spec'
+import { SpaceWatch } from './space-watch'
+import { type DeviceParts, identityOf, limitsOf, MOST_EMULATED, physicalExponentOf, thickLacks } from './spec'
 import { count, type Counters, counters } from './statistics'
+import { transferOf } from './transfer'
 import { WriteCache } from './write-cache'
 
 
@@ -35,14 +41,17 @@ export class DeviceRuntime implements LogicalUnit {
   readonly abilities: Abilities
   readonly limits: Limits
   readonly identity: Identity
-  readonly modes: ModeState = { dSense: false, swp: false }
+  readonly modes: ModeState = initialModes()
+  readonly history = new DeviceHistory(this.counters)
+  readonly strictCdb: boolean
+  readonly writeCacheDefault: boolean
+  readonly savedModes: SavedModes | undefined
   readonly physicalExponent: number
   readonly readOnly: boolean
   readonly rotationRate: number
   readonly unmappedReadsZero: boolean
   stopped = false
   barrier: Barrier | undefined
-  portGroups: PortGroups | undefined
   /** Told of each command before anything else is; undefined: nobody wants to know. */
   trace: ((task: Task) => void) | undefined
   readonly scratch = new Turns(MOST_EMULATED)
@@ -55,14 +64,14 @@ export class DeviceRuntime implements LogicalUnit {
   private configText: string
   private readonly cache: WriteCache
   private table: CommandTable | undefined
-  private readonly extra: CommandRow[] = []
-  private portOf: LunExtension['port']
-  private unitsOf: LunExtension['units']
+  private readonly extensions = new Extensions()
   private readonly live = new Inflight()
   private readonly available: Availability
+  private groups: PortGroups | undefined
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
   private readonly complaints: Complaints
+  private readonly space = new SpaceWatch(this, (e) => this.complaints.error('space', `${this.name}: ${faultOf(e, 'none').message}`))
 
   constructor(private readonly parts: DeviceParts) {
     const { spec, backend, properties: p } = parts
@@ -70,44 +79,31 @@ export class DeviceRuntime implements LogicalUnit {
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
     this.deviceType = blocks ? 0 : ((handler as CommandsHandler).deviceType ?? 0)
-    this.abilities = blocks ? abilitiesOf(blocks, p) : noAbilities
-    this.limits = limitsOf(p, spec.blockSize, spec.maxTransferBlocks)
+    this.abilities = blocks ? abilitiesOf(blocks, spec.thick ? { ...p, lacking: [...(p.lacking ?? []), ...thickLacks] } : p) : noAbilities
+    this.physicalExponent = physicalExponentOf(p, spec)
+    this.limits = limitsOf(p, spec.blockSize, this.physicalExponent, spec.maxTransferBlocks)
     this.identity = identityOf(p, parts.serial ?? (() => spec.serial))
     this.configText = spec.config
-    this.physicalExponent = p.physicalExponent ?? 0
+    this.strictCdb = spec.strictCdb === true
+    this.savedModes = parts.savedModes
     this.readOnly = spec.readOnly === true || p.readOnly === true
     this.rotationRate = p.solidState ? 1 : 0
     this.unmappedReadsZero = p.unmappedReadsZero === true
     this.capacity = Math.floor(parts.sizeBytes / spec.blockSize)
-    this.cache = new WriteCache(p.writeCache ?? blocks?.flush !== undefined, blocks ? wireOps(blocks, backend, this.hooks.ops) : noOps, {
+    this.writeCacheDefault = p.writeCache ?? blocks?.flush !== undefined
+    this.cache = new WriteCache(this.writeCacheDefault, blocks ? wireOps(blocks, backend, this.hooks.ops) : noOps, {
       reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
       writesDone: () => this.writesDone(),
     })
-    this.available = this.watchBackend()
-    this.tapChain(blocks)
+    this.available = new Availability({
+      name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
+      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: parts.recovery,
+    })
+    tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.commands, this.gate, task))
   }
 
-  private tapChain(blocks: BlocksHandler | undefined): void {
-    const { command } = this.hooks
-    const { backend } = this.parts
-    const { handler } = backend
-    const condition = (task: Task): Status | undefined => conditionFor(this, task, task.row)
-    command.tap({ name: 'unit attention', stage: stage.attention }, (task) => this.attentions.report(task, condition))
-    if (handler.handleCmd) {
-      command.tap({ name: handler.subtype, stage: stage.owner }, (task) => {
-        const result = handler.handleCmd!(backend.state, task, this)
-        return result === Status.NOT_HANDLED ? undefined : result
-      })
-    }
-    if (blocks) command.tap({ name: 'generic', stage: stage.generic }, (task) => runRow(this, this.commands, this.gate, task))
-  }
-
-  get name(): string {
-    return this.parts.spec.name
-  }
-  get subtype(): string {
-    return this.parts.spec.subtype
-  }
+  get name(): string { return this.parts.spec.name }
+  get subtype(): string { return this.parts.spec.subtype }
   get config(): string {
     return this.configText
   }
@@ -130,26 +126,22 @@ export class DeviceRuntime implements LogicalUnit {
     return this.live.count
   }
   get commands(): CommandTable {
-    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extra]))
+    return (this.table ??= new CommandTable([...rowsFor(this.parts.rows, this), ...this.extensions.rows]))
   }
 
   extend(part: LunExtension): void {
-    if (part.rows?.length) {
-      this.extra.push(...part.rows)
-      this.table = undefined
-    }
-    if (part.port) this.portOf = part.port
-    if (part.units) this.unitsOf = part.units
+    this.extensions.add(part)
+    this.table = undefined
     const answer = part.answer
     if (answer) this.hooks.command.tap({ name: part.name, stage: part.stage ?? stage.reservation }, (task) => answer(task))
   }
 
   port(nexus: Nexus): PortIdentity {
-    return this.portOf?.(nexus) ?? {}
+    return this.extensions.port(nexus)
   }
 
   neighbours(nexus: Nexus): Iterable<LogicalUnit> {
-    return this.unitsOf?.(nexus) ?? [this]
+    return this.extensions.neighbours(nexus, this)
   }
 
   join(nexus: Nexus): void {
@@ -161,10 +153,11 @@ export class DeviceRuntime implements LogicalUnit {
     const { backend } = this.parts
     if (backend.open) backend.handler.nexusLost?.(backend.state, nexus)
   }
-  reset(): void {
+  async reset(): Promise<void> {
     const { backend } = this.parts
     if (backend.open) backend.handler.reset?.(backend.state)
     this.copies.clear()
+    await this.restore()
     this.attention(Status.BUS_DEVICE_RESET)
   }
   attend(nexus: Nexus, status: Status): void {
@@ -172,20 +165,20 @@ export class DeviceRuntime implements LogicalUnit {
   }
   attention(status: Status, except?: Nexus): void {
     this.attentions.attendAll(status, except)
+    if (status === Status.MODE_CHANGED) this.space.update()
   }
   takeAttention(nexus: Nexus): Status | undefined {
     return this.attentions.take(nexus)
   }
 
+  /** Mode parameters as after power on; `onlySaved` leaves those alone that were never saved. */
+  async restore(onlySaved = false): Promise<void> {
+    if (isBlocks(this.parts.backend.handler)) await restoreModes(this, blockModePages, onlySaved)
+    this.space.update()
+  }
+
   transferOf(task: Task): number {
-    const row = this.commands.find(task.cdb)
-    if (!row || task.cdbLength < row.cdb.size) {
-      return this.parts.backend.handler.handleCmd ? Math.min(task.expected, MAX_TRANSFER_BYTES) : 0
-    }
-    const wanted = row.transfer?.(this.commands.viewOf(row, task.cdb), this) ?? 0
-    const most = (this.limits.longestTransfer ?? this.limits.maxTransfer) * this.blockSize
-    if (row.extent && wanted > 2 * most) return 0
-    return Math.min(wanted, task.expected, 2 * most)
+    return transferOf(this, this.commands, task, this.parts.backend.handler.handleCmd !== undefined)
   }
 
   execute(task: Task): void {
@@ -319,25 +312,24 @@ export class DeviceRuntime implements LogicalUnit {
     this.available.report(kind)
   }
 
-  private watchBackend(): Availability {
-    const { spec, backend, log, recovery } = this.parts
-    return new Availability({
-      name: spec.name, subtype: spec.subtype, backend, log, live: this.live, event: this.hooks.event, counters: this.counters,
-      lockMode: () => lockModeOf(this.portGroups), background: this.operations, limits: spec.limits, timing: recovery,
-    })
+  get portGroups(): PortGroups | undefined {
+    return this.groups
   }
 
   /** The target port groups that commands come through, as a front end has them. */
   usePortGroups(source: PortGroupSource): void {
     const { lock } = this.available
-    this.portGroups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
-    this.portGroups.watch(() => (this.table = undefined))
+    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
+    groups.watch(() => (this.table = undefined))
+    this.groups = groups
     this.table = undefined
     this.barrier = barrierOf(source, lock)
   }
 
   /** Take nothing new, wait for what is under way, close the handler. After `deadlineMs` live commands are aborted. */
-  close(deadlineMs: number): Promise<void> {
-    return this.available.close(deadlineMs)
+  async close(deadlineMs: number): Promise<void> {
+    this.space.stop()
+    await this.history.selfTests.background?.stop()
+    await this.available.close(deadlineMs)
   }
 }

@@ -225,7 +225,7 @@ describe('explicit', () => {
     const d = await locked(tpgs.EXPLICIT)
     d.groups.groups = [portGroup(1, { state: STANDBY }), portGroup(2), portGroup(3)]
     expectGood(await set(d, [1, OPTIMIZED]))
-    expect(d.groups.recorded).toEqual([2, 3].map((id) => [id, STANDBY, 1] as const).concat([[1, OPTIMIZED, 1]]))
+    expect(d.groups.recorded).toEqual([2, 3].map((id) => [id, STANDBY, 1]).concat([[1, OPTIMIZED, 1]]))
   })
 
   test('standby gives the lock back', async () => {

@@ -5,6 +5,9 @@ import { Backend } from './backend'
 import { DeviceRuntime } from './device'
 import type { DeviceDeps, DeviceSpec } from './spec'
 
+/** The field of READ CAPACITY(16) has four bits. */
+const MOST_EXPONENT = 15
+
 const cfgstringOf = (spec: DeviceSpec): string => `${spec.subtype}/${spec.config}`
 const wrong = (spec: DeviceSpec, field: string, reason: string): TcmuError =>
   tcmuError('E_DEVICE_GEOMETRY', { device: spec.name, cfgstring: cfgstringOf(spec), field, reason })
@@ -17,7 +20,17 @@ function checkGeometry(spec: DeviceSpec, sizeBytes: number): void {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < blockSize) {
     throw wrong(spec, 'size', `size ${sizeBytes} is not a number of bytes from one block (${blockSize}) to 2^53; give the LUN a size`)
   }
+  const physical = spec.physicalBlockSize ?? blockSize
+  const exponent = Math.log2(physical / blockSize)
+  if (!Number.isInteger(exponent) || exponent < 0 || exponent > MOST_EXPONENT) {
+    throw wrong(spec, 'physicalBlockSize', `physical block size ${physical} is not the block size ${blockSize} times a power of two`)
+  }
   if (sizeBytes % blockSize) throw wrong(spec, 'size', `size ${sizeBytes} is not a multiple of the block size ${blockSize}`)
+}
+
+async function checkConfig(spec: DeviceSpec, handler: DeviceDeps['handler']): Promise<void> {
+  const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
+  if (verdict !== true) throw tcmuError('E_CONFIG_REFUSED', { device: spec.name, cfgstring: cfgstringOf(spec), reason: verdict })
 }
 
 /**
@@ -26,10 +39,7 @@ function checkGeometry(spec: DeviceSpec, sizeBytes: number): void {
  */
 export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<DeviceRuntime> {
   const { handler, log } = deps
-  const verdict = (await handler.checkConfig?.(spec.config, spec.options)) ?? true
-  if (verdict !== true) {
-    throw tcmuError('E_CONFIG_REFUSED', { device: spec.name, cfgstring: cfgstringOf(spec), reason: verdict })
-  }
+  await checkConfig(spec, handler)
   if (spec.sizeBytes !== 0) checkGeometry(spec, spec.sizeBytes)
   const properties: DeviceProperties = {}
   let sizeBytes = spec.sizeBytes
@@ -62,7 +72,8 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   try {
     if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes)
     const rows = isBlocks(handler) ? (deps.rows ?? blockCommands) : ((handler as CommandsHandler).commands ?? [])
-    runtime = new DeviceRuntime({ spec, backend, properties, sizeBytes, rows, log, serial: deps.serial, recovery: deps.recovery })
+    runtime = new DeviceRuntime({ spec, backend, properties, sizeBytes, rows, log, serial: deps.serial, recovery: deps.recovery, savedModes: deps.savedModes })
+    await runtime.restore(true)
     return runtime
   } catch (e) {
     await backend.close()

@@ -47,6 +47,7 @@ export function wireOps<S>(handler: BlocksHandler<S>, backend: { readonly state:
     ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(b.state, io)) }),
     ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(b.state, io)) }),
     ...(h.extents && { extents: (range) => h.extents!(b.state, range) }),
+    ...(h.space && { space: () => h.space!(b.state) }),
   }
 }
 
@@ -88,6 +89,7 @@ function read(handler: BlocksHandler, p: DeviceProperties): Abilities {
     sanitize: p.sanitize ? 'emulate' : 'none',
     writeAtomic: p.maxAtomicBlocks ? 'native' : 'none',
     extendedCopy: 'emulate',
+    space: handler.space ? 'native' : 'none',
   }
 }
 
@@ -96,5 +98,5 @@ export const noOps: BlockOps = { read: () => Status.INVALID_CMD, write: () => St
 
 export const noAbilities: Abilities = {
   flush: 'none', fua: 'none', unmap: 'none', writeSame: 'none', compareAndWrite: 'none', extents: 'none', format: 'none',
-  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none',
+  sanitize: 'none', writeAtomic: 'none', extendedCopy: 'none', space: 'none',
 }

@@ -1,7 +1,7 @@
 import type { Task } from '../scsi'
 // Straight from the modules: each use of a name through an index costs a getter call, a fifth of a null command.
-import { descriptorSense, fixedSense, sense, type SenseDetail, senseKey } from '../scsi/sense'
-import { sam, Status, statusRow } from '../scsi/status'
+import { descriptorSense, fixedSense, sense, senseKey } from '../scsi/sense'
+import { sam, Status, type StatusRow, statusRow } from '../scsi/status'
 
 /** Statuses under which Data-In goes to the initiator (SAM-5 5.3.1: the command completed without error). */
 const withData: ReadonlySet<number> = new Set([sam.GOOD, sam.CONDITION_MET])
@@ -22,23 +22,15 @@ export function resultOf(task: Task, status: Status, descriptorFormat: boolean):
     task.setSense(encode(descriptorFormat, senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE, task))
     return
   }
-  if (row.sense.key === senseKey.ILLEGAL_REQUEST && !task.detail?.field) task.detail = pointed(task, status)
+  if (row.points && !task.detail?.field) task.detail = { ...task.detail, field: pointed(task, row.points) }
   task.setSense(encode(descriptorFormat, row.sense.key, row.sense.code, task))
 }
 
-/** Fields of the CDB that a status is about when nobody has said more (SPC-4 4.5.2.4.2), the first that there is. */
-const fieldsOf: ReadonlyMap<Status, readonly string[]> = new Map([
-  [Status.RANGE, ['lba']],
-  [Status.INVALID_PARAM_LIST_LEN, ['listLength']],
-  [Status.INVALID_CDB, ['blocks', 'listLength', 'allocation']],
-])
-const OPERATION_CODE = { byte: 0, bit: -1, inCdb: true }
-
-function pointed(task: Task, status: Status): SenseDetail | undefined {
-  if (status === Status.INVALID_CMD || status === Status.NOT_HANDLED) return { ...task.detail, field: OPERATION_CODE }
-  const at = task.row?.cdb.at as Readonly<Record<string, number | undefined>> | undefined
-  const name = at && fieldsOf.get(status)?.find((n) => at[n] !== undefined)
-  return name === undefined ? task.detail : { ...task.detail, field: { byte: at![name]!, bit: -1, inCdb: true } }
+/** The field of the CDB that a status speaks of; the operation code when the command has none of them. */
+function pointed(task: Task, points: NonNullable<StatusRow['points']>): { byte: number; bit: number; inCdb: true } {
+  const at = task.row?.cdb.at as Readonly<Record<string, number>> | undefined
+  const name = points.find((p) => at?.[p] !== undefined)
+  return { byte: name === undefined ? 0 : at![name]!, bit: -1, inCdb: true }
 }
 
 function encode(descriptor: boolean, key: number, code: Parameters<typeof fixedSense>[1], task: Task): Uint8Array {

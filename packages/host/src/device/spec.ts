@@ -1,5 +1,5 @@
 import type { DeviceProperties, Handler, HandlerIo, HandlerLog } from '../handler/types'
-import type { CommandRow, Identity, Limits } from '../scsi'
+import type { AbilityName, CommandRow, Identity, Limits, SavedModes } from '../scsi'
 import type { Backend } from './backend'
 import type { CommandLimits } from './deadlines'
 import type { RecoveryTiming } from './recovery'
@@ -16,6 +16,12 @@ export interface DeviceSpec {
   readonly blockSize: number
   readonly serial: string
   readonly readOnly?: boolean
+  /** Refuse reserved bits of CDBs; default: they are ignored. */
+  readonly strictCdb?: boolean
+  /** Fully provisioned, whatever the handler can: nothing is unmapped and no block is told to be without storage. */
+  readonly thick?: boolean
+  /** Bytes of a physical block, a multiple of `blockSize` by a power of two. Default: the handler says. */
+  readonly physicalBlockSize?: number
   /** The longest transfer that initiators are to make, in blocks. What is longer and comes all the same is served. */
   readonly maxTransferBlocks?: number
   /** It was open before, see DeviceInfo. */
@@ -33,6 +39,8 @@ export interface DeviceDeps {
   readonly rows?: readonly CommandRow[]
   /** The serial number where it may change while the device is open; default: that of the spec. Asked for by commands. */
   readonly serial?: () => string
+  /** Where mode parameters outlive the process; left out: they do not, and initiators are told so. */
+  readonly savedModes?: SavedModes
   /** Pauses of recovery, where they are to be others; false: a lost backend is told of, and whoever owns the device opens it again. */
   readonly recovery?: RecoveryTiming | false
 }
@@ -48,6 +56,7 @@ export interface DeviceParts {
   readonly log: HandlerLog
   /** As in DeviceDeps. */
   readonly serial?: () => string
+  readonly savedModes?: SavedModes
   readonly recovery?: RecoveryTiming | false
 }
 
@@ -64,8 +73,15 @@ const MAX_UNMAP_BLOCKS = 2 ** 20
 const MAX_UNMAP_DESCRIPTORS = 256
 const MAX_COMPARE_AND_WRITE_BLOCKS = 128
 
+/** What a thick device lacks, whatever its handler can. */
+export const thickLacks: readonly AbilityName[] = ['unmap', 'extents', 'space']
+
+/** log2 of logical blocks per physical block: what the operator says, else what the handler does. */
+export const physicalExponentOf = (p: DeviceProperties, spec: DeviceSpec): number =>
+  spec.physicalBlockSize === undefined ? (p.physicalExponent ?? 0) : Math.log2(spec.physicalBlockSize / spec.blockSize)
+
 /** Block limits from what the handler declared, the rest by default. */
-export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity): Limits {
+export function limitsOf(p: DeviceProperties, blockSize: number, physicalExponent: number, most = Infinity): Limits {
   const granularity = Math.max(1, p.unmapGranularityBlocks ?? 1)
   const longestTransfer = Math.min(p.maxTransferBlocks ?? Infinity, MAX_TRANSFER_BYTES / blockSize)
   const maxTransfer = Math.min(longestTransfer, most)
@@ -73,7 +89,7 @@ export function limitsOf(p: DeviceProperties, blockSize: number, most = Infinity
     maxTransfer,
     longestTransfer,
     optimalTransfer: Math.min(p.optimalTransferBlocks ?? OPTIMAL_TRANSFER_BYTES / blockSize, most),
-    optimalTransferGranularity: 2 ** (p.physicalExponent ?? 0),
+    optimalTransferGranularity: 2 ** physicalExponent,
     maxUnmap: p.maxUnmapBlocks ?? MAX_UNMAP_BLOCKS,
     maxUnmapDescriptors: MAX_UNMAP_DESCRIPTORS,
     unmapGranularity: granularity,

@@ -19,6 +19,10 @@ export interface Counters {
 
 export const counters = (): Counters => ({ commands: 0, reads: 0, writes: 0, readBytes: 0, writtenBytes: 0, errors: 0, aborted: 0, connectionLost: 0, lockLost: 0, late: 0 })
 
+/** What was counted after `start`. */
+export const since = (now: Counters, start: Counters): Counters =>
+  Object.fromEntries(Object.entries(now).map(([name, n]: [string, number]) => [name, n - start[name as keyof Counters]])) as unknown as Counters
+
 export function count(c: Counters, task: Task): void {
   c.commands++
   if (task.aborted) c.aborted++

@@ -59,6 +59,7 @@ export const blocksMembers: Record<keyof BlocksHandler, Member> = {
     absent: 'the host reads, compares and writes, with the range to itself',
   },
   extents: { kind: 'function', later: true, form: 'extents(state, range)', when: 'Which parts of a range have storage behind them.', absent: 'GET LBA STATUS does not exist' },
+  space: { kind: 'function', later: true, form: 'space(state)', when: 'How many bytes of storage are used and how many are left.', absent: 'there are no thresholds of thin provisioning' },
   lock: {
     kind: 'function', later: true, form: 'lock(state, tag)',
     when: 'Before the first write of a device whose port groups have access states, and for SET TARGET PORT GROUPS: take the exclusive lock, from whoever has it. FENCED: opened again and tried once more. TIMEOUT: recovery.',

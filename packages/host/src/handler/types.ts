@@ -1,5 +1,5 @@
 import type { Segments } from '../wire'
-import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Lun, Nexus, Result, Status, Task } from '../scsi'
+import type { AbilityName, BlockIo, BlockRange, CommandRow, Extent, Lun, Nexus, Result, Space, Status, Task } from '../scsi'
 
 type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
@@ -32,6 +32,8 @@ export interface IoFile {
   allocate(offset: number, length: number): Result
   /** Which parts of a range have storage (SEEK_DATA and SEEK_HOLE). */
   extents(offset: number, length: number): Promise<readonly Extent[]>
+  /** Storage of the file, and what its file system has left. */
+  space(): Promise<Space>
   truncate(size: number): Promise<void>
   /** Read the size anew. */
   refresh(): Promise<number>
@@ -188,6 +190,8 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   /** `io.data` is what must be there, then what is to be written; atomic. Return MISCOMPARE when it differs. */
   compareAndWrite?(state: S, io: BlockIo): Answer
   extents?(state: S, range: BlockRange): Maybe<readonly Extent[]>
+  /** How much storage the device uses, and how much it may still get: thresholds of thin provisioning are made of it. */
+  space?(state: S): Maybe<Space>
   /**
    * Take the lock that keeps other hosts from writing, from whoever has it; `tag` is the target port group it is taken for.
    * FENCED: this host was shut out, and must open again first. TIMEOUT: the backend cannot be reached.

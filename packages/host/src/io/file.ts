@@ -1,7 +1,8 @@
+import { stat, statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
 import type { IoFile } from '../handler/types'
 import { IO_SYNC, IoOp } from '../platform/native'
-import type { Extent, Result } from '../scsi'
+import type { Extent, Result, Space } from '../scsi'
 import { Status } from '../scsi/status'
 import type { Segments } from '../wire'
 import { ioError } from './io-error'
@@ -10,6 +11,9 @@ import type { Group, Submissions } from './submissions'
 
 const { EBADF, EOPNOTSUPP, ENOSYS, ENODEV } = constants.errno
 const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENOSYS, -ENODEV])
+
+/** Unit of st_blocks. */
+const STAT_BLOCK = 512
 
 export interface FileFacts {
   readonly path: string
@@ -136,6 +140,14 @@ export class EngineFile implements IoFile {
 
   extents(offset: number, length: number): Promise<readonly Extent[]> {
     return extents((op, at) => this.command(op, at, 0, true), offset, length)
+  }
+
+  /** A block device has all of its storage. */
+  async space(): Promise<Space> {
+    if (this.blockDevice) return { used: this.size, available: 0 }
+    const [file, system] = await Promise.all([stat(this.path), statfs(this.path)])
+    const used = file.blocks * STAT_BLOCK
+    return { used, available: Math.max(0, Math.min(this.size - used, system.bavail * system.bsize)) }
   }
 
   async truncate(size: number): Promise<void> {

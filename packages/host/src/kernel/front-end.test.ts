@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defineHandler } from '../handler'
-import { held, ramHandler, type TreeDevice } from '../testing'
+import { type BlocksHandler, defineHandler } from '../handler'
+import { held, type NetlinkPeer, ramHandler, type TreeDevice } from '../testing'
 import { FrontEndBench } from '../testing/front-end-bench'
 import { Status } from '../scsi'
 
@@ -172,8 +172,8 @@ describe('what was there before', () => {
 })
 
 describe('changes', () => {
-  const change = (b: Bench, c: Parameters<NetlinkPeer['event']>[3]): Promise<number> => b.peer.event('reconfig', b.tree.name(disk), 0, c, 777)
-  const growing = (): Bench => {
+  const change = (b: FrontEndBench, c: Parameters<NetlinkPeer['event']>[3]): Promise<number> => b.peer.event('reconfig', b.tree.name(disk), 0, c, 777)
+  const growing = (): FrontEndBench => {
     const b = bench()
     b.handlers.set('ram', defineHandler({ ...ramHandler, reconfigure: (_, c) => (c.kind === 'size' || (c.kind === 'config' && c.config === 'b') ? Status.OK : Status.NOT_HANDLED) }))
     return b

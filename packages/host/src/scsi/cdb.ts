@@ -81,6 +81,18 @@ export const SendDiagnostic = layout('send_diagnostic', {
   ...control,
 }, { size: 6 })
 
+export const ReceiveDiagnostic = layout('receive_diagnostic_results', {
+  ...op, flags: bits(u8, { pcv: 0 }), page: u8, allocation: u16be, ...control,
+}, { size: 6 })
+
+const logWhich = { which: bits(u8, { pc: [7, 6], page: [5, 0] }), subpage: u8 }
+export const LogSense = layout('log_sense', {
+  ...op, flags: bits(u8, { ppc: 1, sp: 0 }), ...logWhich, reserved: skip(1), pointer: u16be, allocation: u16be, ...control,
+}, { size: 10 })
+export const LogSelect = layout('log_select', {
+  ...op, flags: bits(u8, { pcr: 1, sp: 0 }), ...logWhich, reserved: skip(3), listLength: u16be, ...control,
+}, { size: 10 })
+
 export const ReportOpcodes = layout('report_supported_operation_codes', {
   ...op, ...action, flags: bits(u8, { rctd: 7, options: [2, 0] }), requestedOp: u8, requestedAction: u16be, allocation: u32be,
   reserved: skip(1), ...control,

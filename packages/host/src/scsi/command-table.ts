@@ -42,12 +42,14 @@ export interface CommandRow<M extends Members = any> { // eslint-disable-line @t
    */
   readonly exclusive?: boolean | 'unchanged'
   readonly allowed?: Allowed
-  /** Left out of the table when the LUN has `none` of it. */
-  readonly needs?: AbilityName
+  /** Left out of the table when the LUN has `none` of one of them. */
+  readonly needs?: AbilityName | readonly AbilityName[]
   /** Left out of the table while it does not hold. */
   readonly when?: (lun: Lun) => boolean
   /** `cdb` is shared by all tasks of a table and moves on: use it before the first await only. */
   readonly hot?: boolean
+  /** Seconds after which an initiator should give it up, as REPORT SUPPORTED OPERATION CODES says. Left out: 30. */
+  readonly timeoutSeconds?: number
   readonly run: (lun: Lun, task: Task, cdb: ViewOf<M>) => Result
 }
 
@@ -97,9 +99,12 @@ export class CommandTable {
   }
 }
 
+/** What a unit must be able to do to have the command. */
+export const needsOf = ({ needs = [] }: CommandRow): readonly AbilityName[] => (typeof needs === 'string' ? [needs] : needs)
+
 /** The rows a LUN has, by operation code and service action. */
 export function rowsFor(rows: readonly CommandRow[], lun: Lun): CommandRow[] {
   return rows
-    .filter((r) => (r.needs === undefined || lun.abilities[r.needs] !== 'none') && (r.when?.(lun) ?? true))
+    .filter((r) => needsOf(r).every((name) => lun.abilities[name] !== 'none') && (r.when?.(lun) ?? true))
     .sort((a, b) => a.op - b.op || (a.sa ?? -1) - (b.sa ?? -1))
 }

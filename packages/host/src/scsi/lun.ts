@@ -55,8 +55,16 @@ export interface Abilities {
   readonly sanitize: Ability
   readonly writeAtomic: Ability
   readonly extendedCopy: Ability
+  /** How much storage is used and left: thresholds of thin provisioning. */
+  readonly space: Ability
 }
 export type AbilityName = keyof Abilities
+
+/** Storage behind a device, in bytes; `available` is what may still be mapped. */
+export interface Space {
+  readonly used: number
+  readonly available: number
+}
 
 /** The medium behind a LUN. Optional members are absent when the handler lacks them; any may answer NOT_HANDLED. */
 export interface BlockOps {
@@ -67,6 +75,7 @@ export interface BlockOps {
   writeSame?(io: BlockIo): Result
   compareAndWrite?(io: BlockIo): Result
   extents?(range: BlockRange): readonly Extent[] | Promise<readonly Extent[]>
+  space?(): Space | Promise<Space>
 }
 
 /** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */
@@ -102,6 +111,57 @@ export interface ModeState {
   dSense: boolean
   /** Control page SWP: software write protect. */
   swp: boolean
+  /** Read-write error recovery page LBPERE: thresholds of thin provisioning are reported. */
+  lbpere: boolean
+  /** Logical block provisioning page, thresholds in the order of its descriptors. */
+  thresholds: readonly Threshold[]
+}
+
+/** A soft threshold (SBC-3 6.5.9): `count` threshold sets of 2^exponent blocks. */
+export interface Threshold {
+  readonly enabled: boolean
+  readonly count: number
+}
+
+/** Values of mode pages that outlive the process, one body for each page. */
+export interface SavedModes {
+  /** As they were saved last; undefined: never. */
+  get(page: { readonly code: number; readonly subpage: number }): Uint8Array | undefined
+  /** Resolves when all of them would outlive a loss of power. */
+  save(pages: readonly { readonly code: number; readonly subpage: number; readonly body: Uint8Array }[]): Promise<void>
+}
+
+/** What a unit has done since it was opened. */
+export interface Statistics {
+  readonly reads: number
+  readonly writes: number
+  readonly readBytes: number
+  readonly writtenBytes: number
+}
+
+/** One self-test and how it ended (SPC-4 7.3.21); `result` is the SELF-TEST RESULTS field. */
+export interface SelfTest {
+  readonly code: number
+  readonly number: number
+  result: number
+  /** Power on hours. */
+  readonly hours: number
+}
+
+/** Self-tests of a unit, the latest first. */
+export interface SelfTests {
+  readonly log: readonly SelfTest[]
+  /** Set while one runs in the background. */
+  background: { readonly stop: () => Promise<void> } | undefined
+  begin(code: number): SelfTest
+}
+
+/** What log pages are made of: all since the unit was opened, or LOG SELECT set it back. */
+export interface History {
+  readonly statistics: Statistics
+  readonly selfTests: SelfTests
+  /** Forget it, as LOG SELECT asks. */
+  reset(): void
 }
 
 /** What the target port that a nexus uses adds to INQUIRY data. */
@@ -126,8 +186,12 @@ export interface Lun {
   /** log2 of logical blocks per physical block. */
   readonly physicalExponent: number
   readonly readOnly: boolean
+  /** Reserved bits of a CDB are refused; left out: they are ignored, as initiators in the field need. */
+  readonly strictCdb?: boolean
   /** Volatile write cache (WCE): a write may be acknowledged before it is on the medium. */
   readonly writeCache: boolean
+  /** WCE when the unit was opened. */
+  readonly writeCacheDefault?: boolean
   /** SBC-3 6.6.2 nominal rotation rate: 0 not reported, 1 non-rotating. */
   readonly rotationRate: number
   /** Unmapped blocks read as zeroes (LBPRZ). */
@@ -136,6 +200,10 @@ export interface Lun {
   readonly limits: Limits
   readonly abilities: Abilities
   readonly modes: ModeState
+  /** Absent: mode parameters cannot be saved. */
+  readonly savedModes?: SavedModes
+  /** Absent on units with a command set of their own. */
+  readonly history?: History
   readonly ops: BlockOps
   readonly commands: CommandTable
   /** FORMAT UNIT and SANITIZE. */
@@ -196,8 +264,8 @@ export interface LogicalUnit extends Lun {
   leave(nexus: Nexus): void
   /** Queue a unit attention for one nexus. */
   attend(nexus: Nexus, status: Status): void
-  /** LOGICAL UNIT RESET, once what was under way is aborted. */
-  reset(): void
+  /** LOGICAL UNIT RESET, once what was under way is aborted: mode parameters are those of power on again (SAM-5 6.3.3). */
+  reset(): Promise<void>
   /** Abort the live tasks that `which` picks; resolves when each of them has been finished. */
   abort(which: (task: Task) => boolean): Promise<number>
 }

@@ -114,4 +114,6 @@ export async function eachChunk(
 
 /** Thin provisioning, and what unmapped blocks read as: READ CAPACITY(16) and VPD B2h say the same. */
 export const provisioned = (lun: Lun): boolean => lun.abilities.unmap !== 'none'
+/** The device can tell how much storage it has left, so that it may be told to report when that falls short. */
+export const thresholdsOf = (lun: Lun): boolean => provisioned(lun) && lun.abilities.space !== 'none'
 export const readsZero = (lun: Lun): boolean => provisioned(lun) && lun.unmappedReadsZero

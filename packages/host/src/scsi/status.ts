@@ -16,6 +16,11 @@ export const sam = {
 export interface StatusRow {
   readonly name: StatusName
   readonly sam: number
+  /**
+   * The field of the CDB that an ILLEGAL REQUEST points at when whoever refused pointed at nothing (SPC-4 4.5.2.4.2): the
+   * first of these that the command has.
+   */
+  readonly points?: readonly string[]
   /** Present with CHECK CONDITION only; `'task'` takes the sense data the handler put into the task. */
   readonly sense?: { readonly key: SenseKey; readonly code: SenseCode } | 'task'
 }
@@ -94,13 +99,18 @@ export const Status = {
   COPY_INEXACT: 85,
   OPERATION_IN_PROGRESS: 86,
   SOFT_THRESHOLD: 87,
+  LOG_CHANGED: 57,
+  SELF_TEST_FAILED: 59,
+  SELF_TEST_RUNNING: 60,
 } as const
 export type StatusName = keyof typeof Status
 export type Status = (typeof Status)[StatusName]
 
 const check = (key: SenseKey, code: SenseCode): Omit<StatusRow, 'name'> => ({ sam: sam.CHECK_CONDITION, sense: { key, code } })
 const plain = (code: number): Omit<StatusRow, 'name'> => ({ sam: code })
-const invalid = check(k.ILLEGAL_REQUEST, sense.INVALID_COMMAND_OPERATION_CODE)
+/** An ILLEGAL REQUEST, and the fields of a CDB it speaks of. */
+const illegal = (code: SenseCode, ...points: readonly string[]): Omit<StatusRow, 'name'> => ({ ...check(k.ILLEGAL_REQUEST, code), ...(points.length && { points }) })
+const invalid = illegal(sense.INVALID_COMMAND_OPERATION_CODE, 'op')
 
 const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   NOT_HANDLED: invalid,
@@ -112,16 +122,16 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   RD_ERR: check(k.MEDIUM_ERROR, sense.UNRECOVERED_READ_ERROR),
   MISCOMPARE: check(k.MISCOMPARE, sense.MISCOMPARE_DURING_VERIFY_OPERATION),
   INVALID_CMD: invalid,
-  INVALID_CDB: check(k.ILLEGAL_REQUEST, sense.INVALID_FIELD_IN_CDB),
+  INVALID_CDB: illegal(sense.INVALID_FIELD_IN_CDB, 'blocks', 'listLength', 'allocation', 'op'),
   INVALID_PARAM_LIST: check(k.ILLEGAL_REQUEST, sense.INVALID_FIELD_IN_PARAMETER_LIST),
-  INVALID_PARAM_LIST_LEN: check(k.ILLEGAL_REQUEST, sense.PARAMETER_LIST_LENGTH_ERROR),
+  INVALID_PARAM_LIST_LEN: illegal(sense.PARAMETER_LIST_LENGTH_ERROR, 'listLength'),
   TIMEOUT: plain(sam.BUSY),
   FENCED: check(k.NOT_READY, sense.TARGET_PORT_IN_STANDBY_STATE),
   HW_ERR: check(k.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE),
-  RANGE: check(k.ILLEGAL_REQUEST, sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE),
+  RANGE: illegal(sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE, 'lba'),
   FRMT_IN_PROGRESS: check(k.NOT_READY, sense.FORMAT_IN_PROGRESS),
   CAPACITY_CHANGED: check(k.UNIT_ATTENTION, sense.CAPACITY_DATA_HAS_CHANGED),
-  NOTSUPP_SAVE_PARAMS: check(k.ILLEGAL_REQUEST, sense.SAVING_PARAMETERS_NOT_SUPPORTED),
+  NOTSUPP_SAVE_PARAMS: illegal(sense.SAVING_PARAMETERS_NOT_SUPPORTED, 'pc', 'sp'),
   WR_ERR_INCOMPAT_FRMT: check(k.ILLEGAL_REQUEST, sense.CANNOT_WRITE_MEDIUM_INCOMPATIBLE_FORMAT),
   TRANSITION: check(k.NOT_READY, sense.ASYMMETRIC_ACCESS_STATE_TRANSITION),
   IMPL_TRANSITION_ERR: check(k.UNIT_ATTENTION, sense.IMPLICIT_ASYMMETRIC_ACCESS_STATE_TRANSITION_FAILED),
@@ -158,7 +168,6 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   REMOVAL_PREVENTED: check(k.ILLEGAL_REQUEST, sense.MEDIUM_REMOVAL_PREVENTED),
   NOT_READY_DEVICE: check(k.NOT_READY, sense.LOGICAL_UNIT_COMMUNICATION_FAILURE),
   PARAMETER_VALUE: check(k.ILLEGAL_REQUEST, sense.PARAMETER_VALUE_INVALID),
-  INVALID_RELEASE: check(k.ILLEGAL_REQUEST, sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION),
   PORT_UNAVAILABLE: check(k.NOT_READY, sense.TARGET_PORT_IN_UNAVAILABLE_STATE),
   PORT_OFFLINE: check(k.NOT_READY, sense.LOGICAL_UNIT_OFFLINE),
   ACCESS_STATE_CHANGED: check(k.UNIT_ATTENTION, sense.ASYMMETRIC_ACCESS_STATE_CHANGED),
@@ -170,6 +179,10 @@ const rows: Record<StatusName, Omit<StatusRow, 'name'>> = {
   COPY_INEXACT: check(k.COPY_ABORTED, sense.UNEXPECTED_INEXACT_SEGMENT),
   OPERATION_IN_PROGRESS: check(k.ILLEGAL_REQUEST, sense.OPERATION_IN_PROGRESS),
   SOFT_THRESHOLD: check(k.UNIT_ATTENTION, sense.THIN_PROVISIONING_SOFT_THRESHOLD_REACHED),
+  INVALID_RELEASE: illegal(sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION, 'type'),
+  LOG_CHANGED: check(k.UNIT_ATTENTION, sense.LOG_PARAMETERS_CHANGED),
+  SELF_TEST_RUNNING: check(k.NOT_READY, sense.SELF_TEST_IN_PROGRESS),
+  SELF_TEST_FAILED: check(k.HARDWARE_ERROR, sense.LOGICAL_UNIT_FAILED_SELF_TEST),
 }
 
 const byNumber = new Map<number, StatusRow>(

@@ -1,6 +1,6 @@
 import {
-  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReportOpcodes,
-  ReportPortGroups, RequestSense, Rw10, Rw12, Rw16, Rw6, Sanitize, ServiceActionIn16, SetPortGroups, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteAtomic16,
+  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, LogSelect, LogSense, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReceiveDiagnostic, ReportOpcodes, ReportPortGroups,
+  RequestSense, Rw10, Rw12, Rw16, Rw6, Sanitize, SendDiagnostic, ServiceActionIn16, SetPortGroups, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteAtomic16,
   WriteSame10, WriteSame16,
 } from '../scsi/cdb'
 import { op, serviceAction } from '../scsi/opcodes'
@@ -63,6 +63,10 @@ export const cdb = {
   modeSelect6: shape(op.MODE_SELECT_6, ModeSelect6, { pf: 1 }),
   modeSelect10: shape(op.MODE_SELECT_10, ModeSelect10, { pf: 1 }),
   startStopUnit: shape(op.START_STOP_UNIT, StartStopUnit),
+  sendDiagnostic: shape(op.SEND_DIAGNOSTIC, SendDiagnostic),
+  receiveDiagnostic: shape(op.RECEIVE_DIAGNOSTIC_RESULTS, ReceiveDiagnostic),
+  logSense: shape(op.LOG_SENSE, LogSense, { pc: 1 }),
+  logSelect: shape(op.LOG_SELECT, LogSelect),
   reportOpcodes: shape(op.MAINTENANCE_IN, ReportOpcodes, {
     serviceAction: serviceAction.REPORT_SUPPORTED_OPERATION_CODES, allocation: 4096,
   }),

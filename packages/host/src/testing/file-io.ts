@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import type { HandlerIo, IoFile, OpenFile } from '../handler'
-import { type Extent, Status } from '../scsi'
+import { type Extent, type Space, Status } from '../scsi'
 import type { Segments } from '../wire'
 
 /** `dev.io` over node:fs, for tests that run without the host's addon. Slower, without locks, and it cannot punch holes. */
@@ -87,6 +87,10 @@ class PlainFile implements IoFile {
 
   async extents(offset: number, length: number): Promise<readonly Extent[]> {
     return [{ offset, length, state: 'mapped' }]
+  }
+
+  async space(): Promise<Space> {
+    return { used: this.size, available: 0 }
   }
 
   truncate(size: number): Promise<void> {

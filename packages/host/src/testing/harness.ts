@@ -27,15 +27,16 @@ export interface TestDeviceOptions extends Partial<DeviceSpec> {
   readonly io?: HandlerIo
   readonly log?: HandlerLog
   readonly rows?: DeviceDeps['rows']
+  readonly savedModes?: DeviceDeps['savedModes']
   readonly recovery?: DeviceDeps['recovery']
 }
 
-/** Open a device of 1 MiB in 512-byte blocks, or as `options` say. */
+/** Open a device of 1 MiB in 512-byte blocks that refuses reserved bits, or as `options` say. */
 export function testDevice(handler: Handler, options: TestDeviceOptions = {}): Promise<DeviceRuntime> {
-  const { io = noIo, log = new LogLines(), rows, recovery, ...spec } = options
+  const { io = noIo, log = new LogLines(), rows, savedModes, recovery, ...spec } = options
   return openDevice(
-    { name: 'test', subtype: handler.subtype, config: '', sizeBytes: 1 << 20, blockSize: 512, serial: 'test', ...spec },
-    { handler, io, log, ...(rows && { rows }), ...(recovery && { recovery }) },
+    { name: 'test', subtype: handler.subtype, config: '', sizeBytes: 1 << 20, blockSize: 512, serial: 'test', strictCdb: true, ...spec },
+    { handler, io, log, ...(rows && { rows }), ...(savedModes && { savedModes }), ...(recovery && { recovery }) },
   )
 }
 

@@ -1,4 +1,4 @@
-import { type LogicalUnit, type LunExtension, type Nexus, type Result, stage, Status, type Task } from '@tcmu/host/scsi'
+import { type LogicalUnit, type LunExtension, type Nexus, refuseCdb, type Result, stage, Status, type Task } from '@tcmu/host/scsi'
 import { Classifier, conflictsFor } from './conflicts'
 import { OutCdb, Reserve6 } from './layouts'
 import { releaseUnit, reserveUnit } from './legacy'
@@ -60,7 +60,6 @@ const abortLive = (lun: LogicalUnit, nexuses: ReadonlySet<Nexus>, except: Task):
 
 type Change = (state: State, who: Identity) => Outcome
 
-const NACA = 2
 const SERVICE_ACTION = { byte: 1, bit: 4 }
 
 class LunReservations implements Reservations {
@@ -109,10 +108,7 @@ class LunReservations implements Reservations {
   private own(task: Task): Result {
     const row = task.row
     if (!row) return task.invalidCdb(SERVICE_ACTION.byte, SERVICE_ACTION.bit)
-    if (task.cdbLength < row.cdb.size) return task.invalidCdb(task.cdbLength)
-    const control = row.cdb.size - 1
-    if (task.cdb[control] & (1 << NACA)) return task.invalidCdb(control, NACA)
-    return row.run(this.lun, task, row.cdb.view(task.cdb) as never)
+    return refuseCdb(task, row, this.lun.strictCdb) ?? row.run(this.lun, task, row.cdb.view(task.cdb) as never)
   }
 
   private report(task: Task, report: Report, allocationLength: number): Result {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { StateFile } from '@tcmu/host/state'
 import { fileReservationStore, type PersistentState, persistentOf, ReservationStoreError, stateFrom } from './store'
 
 let folder: string
@@ -53,26 +54,40 @@ test('a folder that cannot be written to rejects', async () => {
 })
 
 const r = state.registrations[0]
-test.each<[string, string]>([
-  ['no JSON', '{"version": 1,'],
-  ['no object', 'null'],
-  ['another version', JSON.stringify({ version: 2, ...state })],
-  ['no registrations', '{"version": 1}'],
-  ['a registration that is nothing', '{"version": 1, "registrations": [null]}'],
-  ['no name', JSON.stringify({ version: 1, registrations: [{ ...r, initiator: '' }] })],
-  ['a wrong ISID', JSON.stringify({ version: 1, registrations: [{ ...r, isid: '1' }] })],
-  ['a wrong port', JSON.stringify({ version: 1, registrations: [{ ...r, port: -1 }] })],
-  ['key zero', JSON.stringify({ version: 1, registrations: [{ ...r, key: '0000000000000000' }] })],
-  ['one twice', JSON.stringify({ version: 1, registrations: [r, r] })],
-  ['a wrong type', JSON.stringify({ version: 1, registrations: [r], reservation: { type: 2, holder: 0 } })],
-  ['no holder', JSON.stringify({ version: 1, registrations: [r], reservation: { type: 3, holder: 1 } })],
-  ['a reservation that is nothing', JSON.stringify({ version: 1, registrations: [r], reservation: null })],
-  ['too many', JSON.stringify({ version: 1, registrations: Array.from({ length: 1025 }, (_, port) => ({ ...r, port })) })],
-])('a damaged file is refused with its path and left alone: %s', (_name, text) => {
-  const file = path.join(folder, 'disk0.reservations.json')
-  writeFileSync(file, text)
-  const load = (): unknown => fileReservationStore(folder, 'disk0').load()
+const file = (): string => path.join(folder, 'disk0.reservations.json')
+const load = (): unknown => fileReservationStore(folder, 'disk0').load()
+
+test.each<[string, unknown, RegExp]>([
+  ['no object', 7, /no registrations/],
+  ['nothing', null, /no registrations/],
+  ['no registrations', {}, /no registrations/],
+  ['a registration that is nothing', { registrations: [null] }, /initiator name/],
+  ['no name', { registrations: [{ ...r, initiator: '' }] }, /initiator name/],
+  ['a wrong ISID', { registrations: [{ ...r, isid: '1' }] }, /ISID/],
+  ['a wrong port', { registrations: [{ ...r, port: -1 }] }, /port/],
+  ['key zero', { registrations: [{ ...r, key: '0000000000000000' }] }, /key/],
+  ['one twice', { registrations: [r, r] }, /twice/],
+  ['a wrong type', { registrations: [r], reservation: { type: 2, holder: 0 } }, /type/],
+  ['no holder', { registrations: [r], reservation: { type: 3, holder: 1 } }, /holder/],
+  ['a reservation that is nothing', { registrations: [r], reservation: null }, /type/],
+  ['too many', { registrations: Array.from({ length: 1025 }, (_, port) => ({ ...r, port })) }, /more than 1024/],
+])('a file whose contents make no state is refused with its path and left alone: %s', async (_name, data, why) => {
+  await new StateFile(file(), 'persistent reservations', 2).write(data)
+  const text = readFileSync(file(), 'utf8')
   expect(load).toThrow(ReservationStoreError)
-  expect(load).toThrow(`E_RESERVATION_STATE: ${file}: `)
-  expect(readFileSync(file, 'utf8')).toBe(text)
+  expect(load).toThrow(`E_RESERVATION_STATE: ${file()}: `)
+  expect(load).toThrow(why)
+  expect(readFileSync(file(), 'utf8')).toBe(text)
+})
+
+test.each([
+  ['no JSON', '{"version": 1,', /not JSON/],
+  ['of the version without a checksum', JSON.stringify({ version: 1, ...state }), /kind/],
+  ['changed since', JSON.stringify({ kind: 'persistent reservations', version: 2, checksum: '00', data: state }), /checksum/],
+])('a damaged file is refused with its path and left alone: %s', (_name, text, why) => {
+  writeFileSync(file(), text)
+  expect(load).toThrow(ReservationStoreError)
+  expect(load).toThrow(`E_RESERVATION_STATE: ${file()}: `)
+  expect(load).toThrow(why)
+  expect(readFileSync(file(), 'utf8')).toBe(text)
 })

@@ -1,6 +1,5 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { open, rename, unlink } from 'node:fs/promises'
 import path from 'node:path'
+import { StateFile, StateFileError } from '@tcmu/host/state'
 import { idOf, isAllRegistrants, isReservationType, type Key, NO_KEY, type Registration, type State } from './types'
 import { emptyState, MOST_REGISTRATIONS } from './value'
 
@@ -69,60 +68,25 @@ export function stateFrom(kept: PersistentState | undefined): State {
   return { ...state, reservation: { type, holder: (all[holder] ?? fail('its reservation has no holder')).id } }
 }
 
-const VERSION = 1
+const KIND = 'persistent reservations'
+const VERSION = 2
 
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  const fresh = `${file}.new`
-  const handle = await open(fresh, 'w', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(fresh, file)
-}
-
-const missing = (e: unknown): boolean => (e as NodeJS.ErrnoException).code === 'ENOENT'
-
-/** One JSON file for each logical unit in `directory`, replaced as a whole: after a crash the old or the new state is there. */
+/** One file for each logical unit in `directory`: after a crash the old or the new state is there. */
 export function fileReservationStore(directory: string, lunName: string): ReservationStore {
-  const file = path.join(directory, `${encodeURIComponent(lunName)}.reservations.json`)
-  const read = (): string | undefined => {
-    try {
-      return readFileSync(file, 'utf8')
-    } catch (e) {
-      if (missing(e)) return undefined
-      throw new ReservationStoreError(file, (e as Error).message, { cause: e })
-    }
+  const state = new StateFile(path.join(directory, `${encodeURIComponent(lunName)}.reservations.json`), KIND, VERSION)
+  const refuse = (e: unknown): never => {
+    throw new ReservationStoreError(state.file, e instanceof StateFileError ? e.reason : (e as Error).message, { cause: e })
   }
   return {
     load() {
-      const text = read()
-      if (text === undefined) return undefined
       try {
-        const { version, ...kept } = JSON.parse(text) as PersistentState & { version: number }
-        if (version !== VERSION) fail(`version ${String(version)} where ${VERSION} is expected`)
+        const kept = state.read() as PersistentState | undefined
         stateFrom(kept)
         return kept
       } catch (e) {
-        throw new ReservationStoreError(file, (e as Error).message, { cause: e })
+        return refuse(e)
       }
     },
-    async save(state) {
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
-      if (state) await replace(file, `${JSON.stringify({ version: VERSION, ...state }, undefined, 1)}\n`)
-      else await unlink(file).catch((e: unknown) => (missing(e) ? undefined : Promise.reject(e as Error)))
-      await syncDirectory(directory)
-    },
+    save: (kept) => (kept ? state.write(kept) : state.remove()),
   }
 }

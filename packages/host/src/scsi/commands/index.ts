@@ -4,7 +4,9 @@ import { accessCommands } from './access'
 import { cacheCommands } from './cache'
 import { capacityCommands } from './capacity'
 import { formatCommands } from './format'
+import { diagnosticCommands } from './diagnostic'
 import { inquiry } from './inquiry'
+import { logSelect, logSense } from './log'
 import { modeSelectCommands } from './mode-select'
 import { modeSenseCommands } from './mode-sense'
 import { readModifyWriteCommands } from './read-modify-write'
@@ -32,6 +34,9 @@ export const blockCommands: readonly CommandRow[] = [
   modeSense10,
   modeSelect6,
   modeSelect10,
+  logSense,
+  logSelect,
+  ...diagnosticCommands,
   ...verifyCommands,
   ...readModifyWriteCommands,
   ...provisioningCommands,
@@ -48,7 +53,9 @@ export * from './cache'
 export * from './capacity'
 export * from './checks'
 export * from './format'
+export * from './diagnostic'
 export * from './inquiry'
+export * from './log'
 export * from './mode-select'
 export * from './mode-sense'
 export * from './read-modify-write'

@@ -62,7 +62,7 @@ export function inquiryCommand(pages: readonly VpdPage[], data: StandardData): C
   const answer = (lun: Lun, task: Task, c: Question): Status => {
     if (c.cmddt) return invalidField(task, 'cmddt', 1)
     if (!c.evpd) return c.page === 0 ? task.respond(standardData(lun, task, data), c.allocation) : invalidField(task, 'page')
-    const page = all.find((p) => p.code === c.page && (p.when?.(lun) ?? true))
+    const page = all.find((p) => p.code === c.page && (p.when?.(lun, task) ?? true))
     return page ? task.respond(encodePage(page, lun, task), c.allocation) : invalidField(task, 'page')
   }
   const run = (lun: Lun, task: Task, c: Question): Result => lun.portGroups?.refresh()?.then(() => answer(lun, task, c)) ?? answer(lun, task, c)

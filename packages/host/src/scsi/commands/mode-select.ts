@@ -1,8 +1,8 @@
 import { type CommandRow, command } from '../command-table'
 import { ModeSelect10, ModeSelect6 } from '../cdb'
 import type { Lun, Result } from '../lun'
-import { noDataOut } from '../medium'
-import { decodePageHeader, type ModePage, pageControl } from '../mode-pages'
+import { andThen, noDataOut } from '../medium'
+import { decodePageHeader, isSavable, type ModePage, pageControl, savedBody } from '../mode-pages'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -11,6 +11,8 @@ import { LongDescriptor, ModeHeader10, ModeHeader6, ShortDescriptor } from './mo
 
 interface Change {
   readonly page: ModePage
+  /** Byte of the parameter list at which its values begin. */
+  readonly at: number
   readonly body: Uint8Array
 }
 type Header = { mediumType: number; descriptorLength: number; longLba: number }
@@ -31,12 +33,12 @@ function refuseDescriptor(lun: Lun, task: Task, list: Uint8Array, at: number, he
 }
 
 /** Points at the first bit that is neither as it is nor changeable. */
-function refuseFixedBits(lun: Lun, task: Task, change: Change, at: number): Status | undefined {
+function refuseFixedBits(lun: Lun, task: Task, change: Change): Status | undefined {
   const current = change.page.body(lun, pageControl.CURRENT)
   const changeable = change.page.body(lun, pageControl.CHANGEABLE)
   for (let i = 0; i < current.length; i++) {
     const wrong = (change.body[i] ^ current[i]) & ~changeable[i]
-    if (wrong !== 0) return task.invalidParameter(at + i, 31 - Math.clz32(wrong))
+    if (wrong !== 0) return task.invalidParameter(change.at + i, 31 - Math.clz32(wrong))
   }
   return undefined
 }
@@ -47,13 +49,13 @@ function changesIn(lun: Lun, task: Task, list: Uint8Array, start: number, pages:
   for (let at = start; at < list.length; ) {
     const header = decodePageHeader(list, at)
     if (!header) return Status.INVALID_PARAM_LIST_LEN
-    const page = pages.find((p) => p.code === header.code && p.subpage === header.subpage)
+    const page = pages.find((p) => p.code === header.code && p.subpage === header.subpage && (p.when?.(lun) ?? true))
     if (!page) return task.invalidParameter(at, 5)
     const body = list.subarray(at + header.size, at + header.size + header.length)
     if (body.length < header.length) return Status.INVALID_PARAM_LIST_LEN
     if (header.length !== page.size) return task.invalidParameter(at + header.size - 1)
-    const change = { page, body }
-    const refused = refuseFixedBits(lun, task, change, at + header.size)
+    const change = { page, body, at: at + header.size }
+    const refused = refuseFixedBits(lun, task, change)
     if (refused !== undefined) return refused
     changes.push(change)
     at += header.size + header.length
@@ -65,9 +67,10 @@ function changesIn(lun: Lun, task: Task, list: Uint8Array, start: number, pages:
 async function applyAll(lun: Lun, task: Task, changes: readonly Change[]): Promise<Status> {
   let changed = false
   let status: Status = Status.OK
-  for (const { page, body } of changes) {
+  for (const { page, body, at } of changes) {
     if (Buffer.compare(body, page.body(lun, pageControl.CURRENT)) === 0) continue
     status = await (page.apply?.(lun, body) ?? Status.OK)
+    if (status === Status.INVALID_PARAM_LIST && !task.detail) status = task.invalidParameter(at)
     if (status !== Status.OK) break
     changed = true
   }
@@ -75,14 +78,30 @@ async function applyAll(lun: Lun, task: Task, changes: readonly Change[]): Promi
   return status
 }
 
+/** Keep the current values of every page that can be saved; resolves when they would outlive a loss of power. */
+async function saveAll(lun: Lun, pages: readonly ModePage[]): Promise<Status> {
+  const savable = pages.filter((p) => (p.when?.(lun) ?? true) && isSavable(p, lun))
+  await lun.savedModes!.save(savable.map((p) => ({ code: p.code, subpage: p.subpage, body: p.body(lun, pageControl.CURRENT) })))
+  return Status.OK
+}
+
+/** Make the values current that the unit has after power on (SAM-5 6.3.3). `onlySaved`: those that were never saved stay. */
+export async function restoreModes(lun: Lun, pages: readonly ModePage[], onlySaved = false): Promise<void> {
+  for (const page of pages) {
+    if (!page.apply || !(page.when?.(lun) ?? true) || (onlySaved && !lun.savedModes?.get(page))) continue
+    const body = savedBody(page, lun)
+    if (Buffer.compare(body, page.body(lun, pageControl.CURRENT)) !== 0) await page.apply(lun, body)
+  }
+}
+
 type Select = { pf: number; sp: number; listLength: number }
 function select(
   lun: Lun, task: Task, c: Select, pages: readonly ModePage[], size: number, decode: (list: Uint8Array) => Header,
 ): Result {
   if (!c.pf) return invalidField(task, 'pf', 4)
-  if (c.sp) return invalidField(task, 'sp', 0)
+  if (c.sp && !lun.savedModes) return invalidField(task, 'sp', 0)
   if (noDataOut(task)) return Status.INVALID_CDB
-  if (c.listLength === 0) return Status.OK
+  if (c.listLength === 0) return c.sp ? saveAll(lun, pages) : Status.OK
   const list = task.parameters(c.listLength)
   if (list.length < c.listLength || list.length < size) return Status.INVALID_PARAM_LIST_LEN
   const header = decode(list)
@@ -90,7 +109,8 @@ function select(
   const refused = refuseDescriptor(lun, task, list, size, header)
   if (refused !== undefined) return refused
   const changes = changesIn(lun, task, list, size + header.descriptorLength, pages)
-  return typeof changes === 'number' ? changes : applyAll(lun, task, changes)
+  if (typeof changes === 'number') return changes
+  return andThen(applyAll(lun, task, changes), () => (c.sp ? saveAll(lun, pages) : Status.OK))
 }
 
 /** MODE SELECT(6) and (10) for units with these pages. */

@@ -24,6 +24,7 @@ const ALL_SUBPAGES = 0xff
 const MOST_BLOCKS = 0xffffffff
 
 function chosen(pages: readonly ModePage[], code: number, subpage: number): readonly ModePage[] {
+  if (code === ALL_PAGES && subpage !== 0 && subpage !== ALL_SUBPAGES) return []
   const ofCode = code === ALL_PAGES ? pages : pages.filter((p) => p.code === code)
   return subpage === ALL_SUBPAGES ? ofCode : ofCode.filter((p) => p.subpage === subpage)
 }
@@ -35,8 +36,9 @@ function descriptorOf(lun: Lun, long: boolean): Uint8Array {
 
 type Sense = { dbd: number; pc: number; page: number; subpage: number; allocation: number; llbaa?: number }
 /** Everything after the header; a status when the CDB asks for what is not there. */
-function contents(lun: Lun, task: Task, c: Sense, pages: readonly ModePage[]): { descriptor: Uint8Array; body: Uint8Array } | Status {
-  if (c.pc === pageControl.SAVED) return Status.NOTSUPP_SAVE_PARAMS
+function contents(lun: Lun, task: Task, c: Sense, all: readonly ModePage[]): { descriptor: Uint8Array; body: Uint8Array } | Status {
+  if (c.pc === pageControl.SAVED && !lun.savedModes) return Status.NOTSUPP_SAVE_PARAMS
+  const pages = all.filter((p) => p.when?.(lun) ?? true)
   const found = chosen(pages, c.page, c.subpage)
   if (found.length === 0) {
     return pages.some((p) => p.code === c.page || c.page === ALL_PAGES) ? invalidField(task, 'subpage') : invalidField(task, 'page', 5)

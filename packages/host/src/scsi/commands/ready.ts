@@ -1,8 +1,7 @@
-import { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
-import { Plain6, RequestSense, SendDiagnostic, StartStopUnit } from '../cdb'
+import { Plain6, RequestSense, StartStopUnit } from '../cdb'
 import type { Lun, Result } from '../lun'
-import { andThen, flush, PartIo } from '../medium'
+import { andThen, flush } from '../medium'
 import { op } from '../opcodes'
 import { descriptorSense, fixedSense, sense, type SenseCode, senseKey } from '../sense'
 import { Status, statusRow } from '../status'
@@ -58,19 +57,4 @@ export const startStopUnit = command({
   allowed: { stopped: true }, run: runStartStop,
 })
 
-type Diagnostic = { selfTestCode: number; selfTest: number; listLength: number }
-/** SPC-4 6.42: the default self-test reads the first block. */
-function runSendDiagnostic(lun: Lun, task: Task, c: Diagnostic): Result {
-  if (c.selfTestCode !== 0) return invalidField(task, 'selfTestCode', 7)
-  if (c.listLength !== 0) return invalidField(task, 'listLength')
-  if (!c.selfTest || lun.blocks === 0) return Status.OK
-  const failed = (s: Status): Status => (s === Status.OK ? s : Status.HW_ERR)
-  const done = lun.ops.read(new PartIo(task, Segments.allocate(lun.blockSize), 0))
-  return typeof done === 'number' ? failed(done) : done.then(failed)
-}
-
-export const sendDiagnostic = command({
-  op: op.SEND_DIAGNOSTIC, name: 'SEND DIAGNOSTIC', cdb: SendDiagnostic, access: 'read', dataDirection: 'none', run: runSendDiagnostic,
-})
-
-export const readyCommands: readonly CommandRow[] = [testUnitReady, requestSense, startStopUnit, sendDiagnostic]
+export const readyCommands: readonly CommandRow[] = [testUnitReady, requestSense, startStopUnit]

@@ -25,14 +25,18 @@ export const reportingOptions = { ALL: 0, OPCODE: 1, OPCODE_AND_ACTION: 2, EITHE
 export const support = { NOT_SUPPORTED: 1, AS_STANDARD: 3 } as const
 
 const SERVICE_ACTION_BYTE = 1
-const timeouts = (): Uint8Array => TimeoutsDescriptor.encode({ length: TimeoutsDescriptor.size - 2 })
+const SERVICE_ACTION = 0x1f
+/** What Linux gives a command before it aborts it, and the kernel's ring as well. */
+const DEFAULT_TIMEOUT = 30
+const timeouts = (row: CommandRow): Uint8Array =>
+  TimeoutsDescriptor.encode({ length: TimeoutsDescriptor.size - 2, recommended: row.timeoutSeconds ?? DEFAULT_TIMEOUT })
 
 function allCommands(rows: readonly CommandRow[], rctd: boolean): Uint8Array {
   const parts: Uint8Array[] = []
   for (const row of rows) {
     const servactv = row.sa !== undefined
     parts.push(CommandDescriptor.encode({ opcode: row.op, serviceAction: row.sa ?? 0, ctdp: rctd, servactv, cdbLength: row.cdb.size }))
-    if (rctd) parts.push(timeouts())
+    if (rctd) parts.push(timeouts(row))
   }
   const body = Buffer.concat(parts)
   return Buffer.concat([AllCommandsHeader.encode({ length: body.length }), body])
@@ -42,14 +46,14 @@ function allCommands(rows: readonly CommandRow[], rctd: boolean): Uint8Array {
 export function usageMap(row: CommandRow): Uint8Array {
   const map = Uint8Array.from(row.cdb.mask)
   map[0] = row.op
-  if (row.sa !== undefined) map[SERVICE_ACTION_BYTE] = row.sa
+  if (row.sa !== undefined) map[SERVICE_ACTION_BYTE] = (map[SERVICE_ACTION_BYTE]! & ~SERVICE_ACTION) | row.sa
   return map
 }
 
 function oneCommand(row: CommandRow | undefined, rctd: boolean): Uint8Array {
   if (!row) return OneCommand.encode({ support: support.NOT_SUPPORTED })
   const head = OneCommand.encode({ ctdp: rctd, support: support.AS_STANDARD, cdbSize: row.cdb.size })
-  return Buffer.concat([head, usageMap(row), ...(rctd ? [timeouts()] : [])])
+  return Buffer.concat([head, usageMap(row), ...(rctd ? [timeouts(row)] : [])])
 }
 
 type Report = { rctd: number; options: number; requestedOp: number; requestedAction: number; allocation: number }

@@ -106,7 +106,9 @@ export const sanitizeOverwrite = command({
   ...wiping, sa: serviceAction.SANITIZE_OVERWRITE, name: 'SANITIZE (OVERWRITE)', dataDirection: 'out', transfer: (c) => c.listLength, run: runOverwrite,
 })
 export const sanitizeBlockErase = command({
-  ...wiping, sa: serviceAction.SANITIZE_BLOCK_ERASE, name: 'SANITIZE (BLOCK ERASE)', dataDirection: 'none', run: runBlockErase,
+  // A unit that knows no blocks without storage has nothing to erase them to (libiscsi's tool objects, too).
+  ...wiping, needs: ['sanitize', 'unmap'], sa: serviceAction.SANITIZE_BLOCK_ERASE, name: 'SANITIZE (BLOCK ERASE)', dataDirection: 'none',
+  run: runBlockErase,
 })
 export const sanitizeExitFailureMode = command({
   ...common, sa: serviceAction.SANITIZE_EXIT_FAILURE_MODE, name: 'SANITIZE (EXIT FAILURE MODE)', access: 'none', dataDirection: 'none',

@@ -26,7 +26,7 @@ function setWriteCache(lun: Lun, on: boolean): Result {
 
 /** Mode page 08h. Without `flush` there is no write cache to speak of, and nothing to change. */
 export const caching = modePage(0x08, 'Caching', Caching, {
-  defaults: (lun) => ({ wce: lun.abilities.flush === 'native' }),
+  defaults: (lun) => ({ wce: lun.writeCacheDefault ?? lun.writeCache }),
   current: (lun) => ({ wce: lun.writeCache }),
   changeable: (lun) => ({ wce: lun.abilities.flush === 'native' }),
   apply: (lun, v) => setWriteCache(lun, v.wce === 1),

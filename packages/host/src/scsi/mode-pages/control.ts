@@ -13,11 +13,13 @@ export const Control = layout('control', {
   selfTestTime: u16be,
 }, { size: 10 })
 
+/** As VPD 86h says in minutes. */
+const SELF_TEST_SECONDS = 60
 const UNLIMITED = 0xffff
 /** SPC-4 table 359: commands may be reordered without restriction. */
 const UNRESTRICTED = 1
 /** Aborted commands are answered with TASK ABORTED, log parameters are not saved, BUSY may last. */
-const fixed = { gltsd: 1, tas: 1, algorithm: UNRESTRICTED, busyTimeout: UNLIMITED } as const
+const fixed = { gltsd: 1, tas: 1, algorithm: UNRESTRICTED, busyTimeout: UNLIMITED, selfTestTime: SELF_TEST_SECONDS } as const
 
 /** Mode page 0Ah. */
 export const control = modePage(0x0a, 'Control', Control, {

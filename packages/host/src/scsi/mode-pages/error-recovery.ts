@@ -1,4 +1,6 @@
 import { bits, layout, skip, u16be, u8 } from '../../wire'
+import { thresholdsOf } from '../medium'
+import { Status } from '../status'
 import { modePage } from './page'
 
 /** SBC-3 6.5.8, after the page header. */
@@ -12,5 +14,12 @@ const ErrorRecovery = layout('read_write_error_recovery', {
   recoveryTimeLimit: u16be,
 }, { size: 10 })
 
-/** Mode page 01h: the backend does its own recovery. */
-export const errorRecovery = modePage(0x01, 'Read-Write Error Recovery', ErrorRecovery, {})
+/** Mode page 01h: the backend does its own recovery; LBPERE switches reports of thresholds on (SBC-3 4.7.3.8). */
+export const errorRecovery = modePage(0x01, 'Read-Write Error Recovery', ErrorRecovery, {
+  current: (lun) => ({ lbpere: lun.modes.lbpere }),
+  changeable: (lun) => ({ lbpere: thresholdsOf(lun) }),
+  apply: (lun, v) => {
+    lun.modes.lbpere = v.lbpere === 1
+    return Status.OK
+  },
+})

@@ -17,6 +17,8 @@ export interface ModePage {
   readonly name: string
   /** Bytes after the page header. */
   readonly size: number
+  /** Left out: every unit has it. */
+  when?(lun: Lun): boolean
   /** The page without its header, by page control (not SAVED). */
   body(lun: Lun, pc: number): Uint8Array
   /** Take values that MODE SELECT has validated. */
@@ -26,6 +28,7 @@ export interface ModePage {
 type Value<M extends Members> = Parameters<Layout<M>['encode']>[0]
 interface PageParts<M extends Members> {
   readonly subpage?: number
+  readonly when?: (lun: Lun) => boolean
   /** Left out: all zero. */
   readonly defaults?: (lun: Lun) => Value<M>
   /** Left out: as the defaults. */
@@ -43,16 +46,31 @@ export function modePage<M extends Members>(code: number, name: string, body: La
   return Object.freeze<ModePage>({
     code, name, subpage: parts.subpage ?? 0, size: body.size,
     body: (lun, pc) => body.encode((values[pc] ?? current)(lun)),
+    ...(parts.when && { when: parts.when }),
     ...(apply && { apply: (lun: Lun, bytes: Uint8Array) => apply(lun, body.decode(bytes)) }),
   })
 }
 
-/** The page with its header; PS is 0, nothing is saved. */
+/** PS: somebody keeps values for the unit, and the page has some that can be changed. */
+export const isSavable = (page: ModePage, lun: Lun): boolean =>
+  lun.savedModes !== undefined && page.apply !== undefined && page.body(lun, pageControl.CHANGEABLE).some((b) => b !== 0)
+
+/** What the page has after power on: the defaults, and in what can be changed what was saved (SPC-4 6.13.3). */
+export function savedBody(page: ModePage, lun: Lun): Uint8Array {
+  const defaults = page.body(lun, pageControl.DEFAULT)
+  const saved = isSavable(page, lun) ? lun.savedModes!.get(page) : undefined
+  if (saved?.length !== defaults.length) return defaults
+  const changeable = page.body(lun, pageControl.CHANGEABLE)
+  return defaults.map((b, i) => (b & ~changeable[i]!) | (saved[i]! & changeable[i]!))
+}
+
+/** The page with its header. */
 export function encodeModePage(page: ModePage, lun: Lun, pc: number): Uint8Array {
+  const ps = isSavable(page, lun)
   const header = page.subpage === 0
-    ? PageHeader.encode({ code: page.code, length: page.size })
-    : SubpageHeader.encode({ spf: 1, code: page.code, subpage: page.subpage, length: page.size })
-  return Buffer.concat([header, page.body(lun, pc)])
+    ? PageHeader.encode({ ps, code: page.code, length: page.size })
+    : SubpageHeader.encode({ ps, spf: 1, code: page.code, subpage: page.subpage, length: page.size })
+  return Buffer.concat([header, pc === pageControl.SAVED ? savedBody(page, lun) : page.body(lun, pc)])
 }
 
 /** Head of a page in a parameter list; undefined when less than that is left. */

@@ -1,6 +1,6 @@
 import { bits, layout, skip, u16be, u32be, u64be, u8 } from '../../wire'
 import type { Lun } from '../lun'
-import { provisioned, readsZero } from '../medium'
+import { provisioned, readsZero, thresholdsOf } from '../medium'
 import { vpdPage } from './page'
 
 const DISK = 0x00
@@ -56,7 +56,7 @@ const READABLE = 1
 
 export const blockCharacteristics = vpdPage(
   0xb1, 'Block Device Characteristics', BlockCharacteristics,
-  (lun) => ({ rotationRate: lun.rotationRate, wabereq: lun.abilities.sanitize === 'none' ? 0 : READABLE }), blockDevice,
+  (lun) => ({ rotationRate: lun.rotationRate, wabereq: lun.abilities.sanitize !== 'none' && provisioned(lun) ? READABLE : 0 }), blockDevice,
 )
 
 /** SBC-3 6.6.5, after the page header. */
@@ -68,7 +68,13 @@ export const ProvisioningPage = layout('vpd_logical_block_provisioning', {
 }, { size: 4 })
 
 const THIN = 2
+/** Thresholds are counted in sets of 1 MiB, or of one block where that is larger. */
+const THRESHOLD_SET_BYTES = 2 ** 20
+const thresholdExponent = (lun: Lun): number => Math.max(1, Math.log2(THRESHOLD_SET_BYTES / lun.blockSize))
+export const thresholdSetBytes = (lun: Lun): number => lun.blockSize * 2 ** thresholdExponent(lun)
+
 export const provisioning = vpdPage(0xb2, 'Logical Block Provisioning', ProvisioningPage, (lun) => ({
   lbprz: readsZero(lun),
+  ...(thresholdsOf(lun) && { thresholdExponent: thresholdExponent(lun) }),
   ...(provisioned(lun) && { lbpu: 1, lbpws: 1, lbpws10: 1, provisioningType: THIN }),
 }), blockDevice)

@@ -51,6 +51,8 @@ const Port = layout('port_number', { reserved: skip(2), number: u16be }, { size:
 export const portNumber = (type: 4 | 5, number: number, protocolIdentifier: number): Designator => ({
   codeSet: codeSet.BINARY, type, association: association.TARGET_PORT, protocol: protocolIdentifier, value: Port.encode({ number }),
 })
+/** The number in a designator made by `portNumber`. */
+export const portNumberOf = (d: Designator): number => Port.decode(d.value).number
 /** SPC-4 7.8.6.11: UTF-8, NUL terminated and padded to a multiple of 4; cut to 255 bytes. */
 export function nameString(name: string, of: 1 | 2, protocolIdentifier: number): Designator {
   const text = Buffer.from(name, 'utf8').subarray(0, 251)

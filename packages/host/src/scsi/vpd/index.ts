@@ -2,6 +2,7 @@ import { blockCharacteristics, blockLimits, provisioning } from './block'
 import { extendedInquiry } from './extended'
 import { deviceIdentification, unitSerialNumber } from './identification'
 import type { VpdPage } from './page'
+import { managementAddresses, modePagePolicy, scsiPorts } from './ports'
 import { supportedPages } from './supported'
 import { thirdPartyCopy } from './third-party-copy'
 
@@ -14,7 +15,9 @@ export function vpdPages(...pages: readonly VpdPage[]): readonly VpdPage[] {
 }
 
 /** What every unit says of itself. */
-export const identityPages: readonly VpdPage[] = [unitSerialNumber, deviceIdentification, extendedInquiry]
+export const identityPages: readonly VpdPage[] = [
+  unitSerialNumber, deviceIdentification, managementAddresses, extendedInquiry, modePagePolicy, scsiPorts,
+]
 export const blockPages: readonly VpdPage[] = [thirdPartyCopy, blockLimits, blockCharacteristics, provisioning]
 
 export * from './block'
@@ -22,3 +25,4 @@ export * from './extended'
 export * from './identification'
 export * from './page'
 export * from './third-party-copy'
+export * from './ports'

@@ -12,7 +12,7 @@ export interface VpdPage {
   readonly code: number
   readonly name: string
   /** Left out: every unit has it. */
-  readonly when?: (lun: Lun) => boolean
+  readonly when?: (lun: Lun, task: Task) => boolean
   /** What follows the page header. */
   readonly body: (lun: Lun, task: Task) => Uint8Array
 }

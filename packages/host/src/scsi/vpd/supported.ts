@@ -4,5 +4,5 @@ import type { VpdPage } from './page'
 export const supportedPages = (pages: () => readonly VpdPage[]): VpdPage => Object.freeze<VpdPage>({
   code: 0x00,
   name: 'Supported VPD Pages',
-  body: (lun) => Uint8Array.from(pages().filter((p) => p.when?.(lun) ?? true).map((p) => p.code)),
+  body: (lun, task) => Uint8Array.from(pages().filter((p) => p.when?.(lun, task) ?? true).map((p) => p.code)),
 })

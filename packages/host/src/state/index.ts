@@ -1,0 +1,2 @@
+export { StateFile, StateFileError } from './state-file'
+export { ModeFile } from './mode-file'
