@@ -1,5 +1,5 @@
 import { blockCommands, type CommandRow, usageMap } from '@tcmu/host/scsi'
-import { cdb, expectData, expectInvalidField } from '@tcmu/host/testing'
+import { cdb, expectData, expectInvalidField, MemoryPortGroups } from '@tcmu/host/testing'
 import { disk, fieldOf, zeroes } from './harness'
 
 /** Bits of a row's CDB without a meaning, as REPORT SUPPORTED OPERATION CODES shows them. */
@@ -17,6 +17,7 @@ test('there are reserved bits to try', () => {
 
 test.each(blockCommands.map((row) => [row.name, row] as const))('%s: a strict unit refuses each reserved bit and points at it', async (_name, row) => {
   const d = await disk({ declare: { sanitize: true, maxAtomicBlocks: 8 }, handler: { extents: () => [], space: () => ({ used: 0, available: 0 }) } })
+  d.device.usePortGroups(new MemoryPortGroups())
   for (const [byte, bit] of reserved(row)) {
     const bytes = new Uint8Array(row.cdb.size)
     bytes[0] = row.op

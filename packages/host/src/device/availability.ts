@@ -24,7 +24,7 @@ export interface AvailabilityParts {
   readonly log: HandlerLog
   readonly lockMode: () => LockMode
   /** Work that goes on after its command has ended. */
-  readonly background: { stop(): Promise<void> }
+  readonly background: { stop(): Promise<unknown> }
   readonly limits?: CommandLimits | undefined
   /** False: a lost backend is told of and nothing more. */
   readonly timing?: RecoveryTiming | false | undefined

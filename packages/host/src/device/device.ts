@@ -97,7 +97,7 @@ export class DeviceRuntime implements LogicalUnit {
     })
     this.available = new Availability({
       name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
-      lockMode: () => lockModeOf(this.groups), background: this.operations, limits: spec.limits, timing: parts.recovery,
+      lockMode: () => lockModeOf(this.groups), background: { stop: () => Promise.all([this.operations.stop(), this.history.selfTests.background?.stop()]) }, limits: spec.limits, timing: parts.recovery,
     })
     tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.commands, this.gate, task))
   }
@@ -327,9 +327,8 @@ export class DeviceRuntime implements LogicalUnit {
   }
 
   /** Take nothing new, wait for what is under way, close the handler. After `deadlineMs` live commands are aborted. */
-  async close(deadlineMs: number): Promise<void> {
+  close(deadlineMs: number): Promise<void> {
     this.space.stop()
-    await this.history.selfTests.background?.stop()
-    await this.available.close(deadlineMs)
+    return this.available.close(deadlineMs)
   }
 }
