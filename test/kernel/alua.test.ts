@@ -13,6 +13,8 @@ const setup = `
   calls() { tr '\\n' ' ' < "/run/$1/calls" | sed 's/ $//'; }
   # Some releases of sg_stpg end with 0 whatever was answered.
   tries() { last=$("$@" 2>&1); :; }
+  # The kernel has a unit attention for everybody when the host has recorded another state.
+  attended() { sg_turs /dev/$sd > /dev/null 2>&1; :; }
   # What the host believes of the groups is a second old at most; the kernel has a unit attention for who is put into a group.
   settled() { sleep 1.1; sg_inq /dev/$sd > /dev/null; sg_turs /dev/$sd > /dev/null 2>&1; :; }
 `
@@ -50,20 +52,21 @@ kernelCases('target port groups', {
       step inquiry sg_inq /dev/$sd; says 'both' 'TPGS=3'
       refused 'write in standby' dd if=/dev/zero of=/dev/$sd bs=4k count=1 oflag=direct
       step report sg_rtpg -d /dev/$sd; says 'nobody holds it' 'standby'
-      equal 'state of here' "$(state d2 here)" 2
+      equal 'state of here' "$(state d2 here)" 2; attended
       step activate sg_stpg --tp=7 --state=0 /dev/$sd
       equal 'here is active' "$(state d2 here)" 0
       equal 'there is standby' "$(state d2 there)" 2
-      equal calls "$(calls d2)" 'open lock 7'
+      equal calls "$(calls d2)" 'open lock 7'; attended
       step report sg_rtpg -d /dev/$sd; says 'active' 'active/optimized'; says 'by whom' 'altered by'
       step write dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
       tries sg_stpg -v --tp=8 --state=0 /dev/$sd; says 'the group of another host' 'Set target port groups command failed'
       tries sg_stpg -v --tp=99 --state=0 /dev/$sd; says 'an unknown group' 'Set target port groups command failed'
       step standby sg_stpg --tp=7 --state=2 /dev/$sd
       equal calls "$(calls d2)" 'open lock 7 unlock'
-      equal 'here is standby' "$(state d2 here)" 2`,
+      equal 'here is standby' "$(state d2 here)" 2; attended`,
     'explicit: another host takes the lock, and the report and configfs follow': `
-      sd=$(disk 2); step activate sg_stpg --tp=7 --state=0 /dev/$sd
+      sd=$(disk 2); attended; step activate sg_stpg --tp=7 --state=0 /dev/$sd
+      equal 'here is active' "$(state d2 here)" 0; attended
       echo -n 8 > /run/d2/holder
       step report sg_rtpg -d /dev/$sd
       equal 'here' "$(state d2 here)" 2; equal 'there' "$(state d2 there)" 0
