@@ -26,7 +26,8 @@ export interface AvailabilityParts {
   /** Work that goes on after its command has ended. */
   readonly background: { stop(): Promise<unknown> }
   readonly limits?: CommandLimits | undefined
-  readonly timing?: RecoveryTiming | undefined
+  /** False: a lost backend is told of and nothing more. */
+  readonly timing?: RecoveryTiming | false | undefined
 }
 
 /** Whether a live command may be inside the handler. Those that are answered in recovery never are. */
@@ -43,7 +44,7 @@ export class Availability {
 
   constructor(private readonly parts: AvailabilityParts) {
     const { name, backend, live, log, timing, limits } = parts
-    this.recovery = new Recovery({ name, backend, log, timing, drained: (ms) => this.emptied(ms), abortAll: () => this.abort(live.filter(mayBeInHandler)) })
+    this.recovery = new Recovery({ name, backend, log, ...(timing && { timing }), drained: (ms) => this.emptied(ms), abortAll: () => this.abort(live.filter(mayBeInHandler)) })
     if (isBlocks(backend.handler) && backend.handler.lock) {
       this.lock = new DeviceLock({
         name, backend, log, mode: parts.lockMode, idle: () => this.idle(), reopen: () => this.reopen(),
@@ -112,6 +113,7 @@ export class Availability {
   loseConnection(): void {
     if (this.state !== 'running') return
     this.count('connection-lost')
+    if (this.parts.timing === false) return
     this.advance('connectionLost')
     void this.recovery.run().then((open) => {
       if (!open || this.state !== 'recovering') return

@@ -71,7 +71,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   }
   const again = async (): Promise<unknown> =>
     handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * runtime!.blockSize, reopen: true, declare: () => undefined })
-  const backend = new Backend(handler, await handler.open({ ...info, reopen: false, declare }), again)
+  const backend = new Backend(handler, await handler.open({ ...info, reopen: spec.reopen === true, declare }), again)
   try {
     if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes, properties.blockSize)
     const rows = isBlocks(handler) ? () => deps.rows ?? blockCommands : (state: unknown) => rowsOf(handler as CommandsHandler, state)

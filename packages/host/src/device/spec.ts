@@ -24,6 +24,8 @@ export interface DeviceSpec {
   readonly physicalBlockSize?: number
   /** The longest transfer that initiators are to make, in blocks. What is longer and comes all the same is served. */
   readonly maxTransferBlocks?: number
+  /** It was open before, see DeviceInfo. */
+  readonly reopen?: boolean
   /** How long commands may take; left out: for ever. */
   readonly limits?: CommandLimits
 }
@@ -39,8 +41,8 @@ export interface DeviceDeps {
   readonly serial?: () => string
   /** Where mode parameters outlive the process; left out: they do not, and initiators are told so. */
   readonly savedModes?: SavedModes
-  /** Pauses of recovery, where they are to be others. */
-  readonly recovery?: RecoveryTiming
+  /** Pauses of recovery, where they are to be others; false: a lost backend is told of, and whoever owns the device opens it again. */
+  readonly recovery?: RecoveryTiming | false
 }
 
 /** What a running device is made of. */
@@ -55,7 +57,7 @@ export interface DeviceParts {
   /** As in DeviceDeps. */
   readonly serial?: () => string
   readonly savedModes?: SavedModes
-  readonly recovery?: RecoveryTiming
+  readonly recovery?: RecoveryTiming | false
 }
 
 const MiB = 2 ** 20

@@ -2,7 +2,8 @@ import type { DeviceRuntime } from '../device'
 import { openDevice } from '../device'
 import { Pump, type RingPort } from '../device/pump'
 import { tcmuError } from '../errors'
-import { type DeviceInfo, type DeviceProperties, type Handler, type HandlerIo, type HandlerLog, handlerMembers, isBlocks } from '../handler'
+import { type BlocksHandler, type DeviceInfo, type DeviceProperties, type Handler, type HandlerIo, type HandlerLog, handlerMembers, isBlocks } from '../handler'
+import { Status } from '../scsi'
 import type { DataArea } from '../wire'
 import { type CallName, type Calls, type Channel, type FromHost, type HandlerFacts, type RemoteSpec, remoteError, type ToHost } from './messages'
 
@@ -43,12 +44,18 @@ const never = new AbortController().signal
 export class DeviceHost {
   private handler: Handler | undefined
   private readonly devices = new Map<number, Served>()
+  /** What the handler's `open` gave, for its lock: whoever asks for that is the host, not a command. */
+  private readonly states = new Map<number, unknown>()
   private readonly calls: { [K in CallName]: (asks: Calls[K]['asks']) => Promise<Calls[K]['answers']> } = {
     load: async (start) => factsOf((this.handler = await this.parts.load(start))),
     check: async ({ config, options }) => (await this.handler?.checkConfig?.(config, options)) ?? true,
     open: ({ device, spec }) => this.open(device, spec),
     reconfigure: ({ device, change }) => this.served(device).runtime.reconfigure(change),
     extents: async ({ device, ...range }) => (await this.served(device).runtime.ops.extents?.({ ...range, signal: never })) ?? [],
+    lock: async ({ device, tag }) => (await this.blocks.lock?.(this.states.get(device), tag)) ?? Status.OK,
+    unlock: async ({ device }) => (await this.blocks.unlock?.(this.states.get(device))) ?? Status.OK,
+    lockState: async ({ device }) => (await this.blocks.getLockState?.(this.states.get(device))) ?? 'unknown',
+    lockHolder: async ({ device }) => (await this.blocks.getLockTag?.(this.states.get(device))) ?? Status.NO_LOCK_HOLDERS,
     close: ({ device, deadlineMs }) => this.close(device, deadlineMs),
     ping: () => Promise.resolve(null),
   }
@@ -65,6 +72,10 @@ export class DeviceHost {
     } catch (e) {
       channel.send({ id, error: remoteError(e) })
     }
+  }
+
+  private get blocks(): BlocksHandler {
+    return this.handler as BlocksHandler
   }
 
   private served(device: number): Served {
@@ -85,7 +96,7 @@ export class DeviceHost {
     const properties: DeviceProperties = {}
     let runtime: DeviceRuntime | undefined
     try {
-      runtime = await openDevice({ ...spec, subtype: this.handler!.subtype, serial: spec.name }, { handler: this.listening(device, properties), io, log })
+      runtime = await openDevice({ ...spec, subtype: this.handler!.subtype, serial: spec.name }, { handler: this.listening(device, properties), io, log, recovery: false })
       const pump = new Pump(port, runtime, {
         flush: () => io.submit?.(),
         broken: (e) => log.error(e.message),
@@ -93,6 +104,8 @@ export class DeviceHost {
       })
       runtime.hooks.event.tap('supervisor', (event) => {
         if (event.kind === 'resized') channel.send({ event: 'resized', device, sizeBytes: event.sizeBytes })
+        // Whether its handler said so or an error did: the host closes the device and opens it again.
+        if (event.kind === 'connection-lost' || event.kind === 'lock-lost' || event.kind === 'space-low') channel.send({ event: 'report', device, kind: event.kind })
       })
       this.devices.set(device, { runtime, pump, port })
       return { properties, sizeBytes: runtime.blocks * runtime.blockSize }
@@ -109,15 +122,20 @@ export class DeviceHost {
     const { channel } = this.parts
     return {
       ...handler,
-      open: (dev: DeviceInfo): unknown => handler.open(Object.create(dev, {
+      open: async (dev: DeviceInfo): Promise<unknown> => this.keep(device, await handler.open(Object.create(dev, {
         declare: { value: (p: DeviceProperties) => { dev.declare(p); Object.assign(properties, p) } },
         mediumChanged: { value: (sizeBytes: number) => { dev.mediumChanged(sizeBytes); channel.send({ event: 'mediumChanged', device, sizeBytes }) } },
-        report: { value: (kind: Parameters<DeviceInfo['report']>[0]) => { dev.report(kind); channel.send({ event: 'report', device, kind }) } },
-      }) as DeviceInfo),
+      }) as DeviceInfo)),
     } as Handler
   }
 
+  private keep(device: number, state: unknown): unknown {
+    this.states.set(device, state)
+    return state
+  }
+
   private async close(device: number, deadlineMs: number): Promise<null> {
+    this.states.delete(device)
     const { runtime, pump, port } = this.served(device)
     this.devices.delete(device)
     await pump.stop(deadlineMs)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf, tcmuError } from '../errors'
-import type { Change, DeviceInfo, HandlerLog } from '../handler'
+import type { Change, DeviceInfo, HandlerLog, LockHolder } from '../handler'
 import type { NativeCore } from '../platform'
 import { Status } from '../scsi'
 import { type BudgetOptions, CrashBudget } from './crash-budget'
@@ -83,6 +83,11 @@ export class HandlerHost implements RemoteSite {
   }
   private get hangMs(): number {
     return this.options.hangMs ?? 30_000
+  }
+
+  /** Its commands are not to be sent again by themselves: the lock that let them through went with the process. */
+  private get locks(): boolean {
+    return this.facts?.members.includes('lock') === true
   }
 
   state(): HandlerHostState {
@@ -185,8 +190,10 @@ export class HandlerHost implements RemoteSite {
   private async reopen(): Promise<void> {
     const running = await this.ready()
     try {
-      for (const [device, { spec, link }] of this.devices) {
+      for (const [device, { dev, spec, link }] of this.devices) {
         await this.openThere(running, device, spec, link)
+        // Whoever else wants the lock may have it by now.
+        if (this.locks) dev.report('lock-lost')
         link.resume()
       }
     } catch (e) {
@@ -229,10 +236,10 @@ export class HandlerHost implements RemoteSite {
   }
 
   private async openHere(dev: DeviceInfo, running: Running): Promise<RemoteDevice> {
-    const { name, config, options, sizeBytes, blockSize } = dev
-    const spec: RemoteSpec = { name, config, options, sizeBytes, blockSize, ringBytes: RING_BYTES }
+    const { name, config, options, sizeBytes, blockSize, reopen } = dev
+    const spec: RemoteSpec = { name, config, options, sizeBytes, blockSize, reopen, ringBytes: RING_BYTES }
     const device = this.nextDevice++
-    const link = new Link(this.options.core, name, this.options.onCrash ?? 'retry', this.options.log, () => running.spawned.kill())
+    const link = new Link(this.options.core, name, this.locks ? 'fail' : (this.options.onCrash ?? 'retry'), this.options.log, () => running.spawned.kill())
     try {
       const facts = await this.openThere(running, device, spec, link)
       dev.declare(facts.properties)
@@ -252,10 +259,21 @@ export class HandlerHost implements RemoteSite {
       blockSize: dev.blockSize,
       maxUnmapBlocks: properties.maxUnmapBlocks ?? DEFAULT_UNMAP_BLOCKS,
       ask: (ask, answered) => link.ask(ask, answered),
-      lost: Status.NOT_READY,
+      lost: this.locks ? Status.BUSY : Status.NOT_READY,
       reconfigure: (_state: unknown, change: Change) => this.reconfigure(device, change),
       extents: async ({ offset, length }) => (await this.ready()).rpc.call('extents', { device, offset, length }, CALL_MS),
+      ...this.lockOf(device),
       close: () => this.closeDevice(device),
+    }
+  }
+
+  private lockOf(device: number): Pick<RemoteDevice, 'lock' | 'unlock' | 'getLockState' | 'getLockTag'> {
+    const rpc = async (): Promise<Rpc> => (await this.ready()).rpc
+    return {
+      lock: async (_, tag) => (await rpc()).call('lock', { device, tag }, CALL_MS) as Promise<Status>,
+      unlock: async () => (await rpc()).call('unlock', { device }, CLOSE_MS) as Promise<Status>,
+      getLockState: async () => (await rpc()).call('lockState', { device }, CALL_MS),
+      getLockTag: async () => (await rpc()).call('lockHolder', { device }, CALL_MS) as Promise<LockHolder | Status>,
     }
   }
 
@@ -271,11 +289,14 @@ export class HandlerHost implements RemoteSite {
     const open = this.devices.get(device)
     if (!open) return
     this.devices.delete(device)
+    this.asking++
     try {
       await this.running?.rpc.call('close', { device, deadlineMs: CLOSE_MS }, CLOSE_MS * 2)
     } finally {
+      this.asking--
       open.link.close()
-      if (this.devices.size === 0) this.rest()
+      // Another one may be closing there, or one be opened again.
+      if (this.devices.size === 0 && this.asking === 0) this.rest()
     }
   }
 

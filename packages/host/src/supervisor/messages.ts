@@ -1,5 +1,5 @@
 import { TcmuError } from '../errors'
-import type { Change, DeviceInfo, DeviceProperties, HandlerLog } from '../handler/types'
+import type { BackendLock, Change, DeviceInfo, DeviceProperties, HandlerLog, LockHolder } from '../handler/types'
 import type { Extent } from '../scsi'
 
 /** What a device host needs to find the one package it runs; paths were checked by the host that starts it. */
@@ -26,6 +26,7 @@ export interface RemoteSpec {
   readonly options: unknown
   readonly sizeBytes: number
   readonly blockSize: number
+  readonly reopen?: boolean
   /** Bytes of the memory that comes with the request, as three descriptors: memory, doorbell to ring, doorbell to hear. */
   readonly ringBytes: number
 }
@@ -42,6 +43,10 @@ export interface Calls {
   open: { asks: { device: number; spec: RemoteSpec }; answers: RemoteDeviceFacts }
   reconfigure: { asks: { device: number; change: Change }; answers: number }
   extents: { asks: { device: number; offset: number; length: number }; answers: readonly Extent[] }
+  lock: { asks: { device: number; tag?: number }; answers: number }
+  unlock: { asks: { device: number }; answers: number }
+  lockState: { asks: { device: number }; answers: BackendLock }
+  lockHolder: { asks: { device: number }; answers: LockHolder | number }
   close: { asks: { device: number; deadlineMs: number }; answers: null }
   /** Answered at once by a process whose loop turns. */
   ping: { asks: null; answers: null }

@@ -16,6 +16,10 @@ export interface RemoteDevice {
   readonly lost: Status
   reconfigure: NonNullable<Handler['reconfigure']>
   extents(range: BlockRange): Promise<readonly Extent[]>
+  lock: NonNullable<BlocksHandler['lock']>
+  unlock: NonNullable<BlocksHandler['unlock']>
+  getLockState: NonNullable<BlocksHandler['getLockState']>
+  getLockTag: NonNullable<BlocksHandler['getLockTag']>
   close(): Promise<void>
 }
 
@@ -63,6 +67,10 @@ const callbacks = {
   writeSame: (d: RemoteDevice, io: BlockIo) => transfer(d, (lba, blocks) => cdb.WriteSame16.encode({ op: op.WRITE_SAME_16, lba, blocks }), io, 'out'),
   compareAndWrite: (d: RemoteDevice, io: BlockIo) => transfer(d, (lba, blocks) => cdb.CompareAndWrite.encode({ op: op.COMPARE_AND_WRITE, lba, blocks }), io, 'out'),
   extents: (d: RemoteDevice, range: BlockRange) => d.extents(range),
+  lock: (d: RemoteDevice, tag: number | undefined) => d.lock(d, tag),
+  unlock: (d: RemoteDevice) => d.unlock(d),
+  getLockState: (d: RemoteDevice) => d.getLockState(d),
+  getLockTag: (d: RemoteDevice) => d.getLockTag(d),
 } as const satisfies Partial<BlocksHandler<RemoteDevice>>
 
 /** The whole command, as it came. */
@@ -94,6 +102,8 @@ export function remoteHandler(facts: HandlerFacts, site: RemoteSite): Handler {
     ...(has('checkConfig') && { checkConfig: (config: string, options: unknown) => site.check(config, options) }),
     ...(has('reconfigure') && { reconfigure: (device: RemoteDevice, change: Parameters<NonNullable<Handler['reconfigure']>>[1]) => device.reconfigure(device, change) }),
   }
+  // Its commands pass the host's SCSI layer in its own process, where nobody knows of port groups: it would write without its lock.
+  if (has('handleCmd') && has('lock')) throw tcmuError('E_HANDLER_SHAPE', { handler: subtype, reason: `it has both handleCmd and lock, which go together in the host's own process only; give --placement ${subtype}=inline`, member: 'lock' })
   if (has('handleCmd') || has('commands')) return { ...common, handleCmd, deviceType: facts.deviceType } as CommandsHandler<RemoteDevice>
   if (!has('read') || !has('write')) throw tcmuError('E_HANDLER_SHAPE', { handler: subtype, reason: 'its process says that it has neither read and write nor handleCmd', member: 'read' })
   return { ...common, ...Object.fromEntries(Object.entries(callbacks).filter(([name]) => has(name))), fua: facts.fua } as BlocksHandler<RemoteDevice>
