@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 
@@ -17,6 +18,10 @@ constexpr double kPending = 1;
 constexpr int64_t kMaxBytesAtOnce = 128 * 1024;
 // The same for one batch as a whole: what is left goes to the threads, which copy side by side.
 constexpr int64_t kMaxBytesPerBatch = 4 * 1024 * 1024;
+// A write that may wait, made at once all the same: at most this much, and not again soon when it took this long.
+constexpr int64_t kMaxBytesBlocking = 16 * 1024;
+constexpr uint64_t kSlowNs = 300 * 1000;
+constexpr uint64_t kSlowPauseNs = 1000 * 1000 * 1000;
 constexpr size_t kMaxSpareJobs = 1024;
 constexpr int kMaxThreads = 256;
 constexpr double kMaxSafe = 9007199254740991.0;
@@ -156,6 +161,7 @@ Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
   if (rows > table_.rows) return ThrowTypeError(env, "more rows than the table has"), env.Undefined();
   int pending = 0;
   bytes_left_ = kMaxBytesPerBatch;
+  alone_ = rows == 1;
   for (int32_t row = 0; row < rows; row++) {
     table_.result[row] = bell_ == nullptr ? -EBADF : Begin(row);
     pending += table_.result[row] == kPending;
@@ -250,12 +256,25 @@ bool IoEngine::TryNow(Job& job, File& file) {
   if (job.iov.empty()) return true;
   if (job.durable || job.length > kMaxBytesAtOnce || job.length > bytes_left_) return false;
   bool& possible = job.op == Op::kReadv ? file.nowait_read : file.nowait_write;
-  if (!possible && !file.in_memory) return false;
+  if (!possible && !file.in_memory) return job.op == Op::kWritev && TryBlocking(job, file);
   bytes_left_ -= job.length;
   if (file.in_memory) return Run(job), true;
   Outcome outcome = RunWithoutWaiting(job);
   if (outcome == Outcome::kUnsupported) possible = false;
   return outcome == Outcome::kDone;
+}
+
+// Where the file system cannot say whether a write would wait, a small one that is alone is made here: into the page cache
+// it takes a few us, the way to a thread and back 20. One that did wait (too many dirty pages, a slow file system) sends
+// those after it to the threads, for a hundred times as long.
+bool IoEngine::TryBlocking(Job& job, File& file) {
+  if (!alone_ || job.length > kMaxBytesBlocking || file.in_flight > 0) return false;
+  uint64_t begin = uv_hrtime();
+  if (begin < file.blocking_from) return false;
+  Run(job);
+  uint64_t took = uv_hrtime() - begin;
+  if (took > kSlowNs) file.blocking_from = begin + std::max(kSlowPauseNs, took * 100);
+  return true;
 }
 
 void IoEngine::Queue(Job* job) {

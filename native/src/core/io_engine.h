@@ -36,6 +36,8 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
     bool nowait_read = true;
     bool nowait_write = true;
     bool in_memory = false;
+    // A write that may wait is not made at once before this time (uv_hrtime).
+    uint64_t blocking_from = 0;
     // The close that waits for the last operation; new ones fail with EBADF.
     Job* closing = nullptr;
   };
@@ -61,6 +63,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   int Fill(Job& job, int32_t row);
   int FillMemory(Job& job, int32_t row);
   bool TryNow(Job& job, File& file);
+  bool TryBlocking(Job& job, File& file);
   void Queue(Job* job);
   void Dispatch();
 
@@ -87,6 +90,8 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   size_t waiting_count_ = 0;
   size_t in_flight_ = 0;
   int64_t bytes_left_ = 0;
+  // The batch is one row.
+  bool alone_ = false;
 
   std::mutex done_mutex_;
   JobList done_;
