@@ -19,7 +19,7 @@ const testTools = {
 }
 /** QEMU's iSCSI initiator is a module of its own package, which qemu-utils only recommends. */
 const qemuModule = { folder: '/usr/lib', name: 'qemu/block-iscsi.so', package: 'qemu-block-extra' }
-/** Its tests boot virtual machines, which want the processors for themselves: it runs alone, after the others, one file at a time. */
+/** Its tests boot virtual machines, which want the processors for themselves: only when it is asked for, alone, one file at a time. */
 const lastProject = 'kernel'
 /** GLib's own clients of D-Bus, for Debian's interpreter: no command tells whether it is there. */
 const pythonModule = { path: '/usr/lib/python3/dist-packages/gi/__init__.py', package: 'python3-gi' }
@@ -87,7 +87,7 @@ async function jestRun(rest, selection, workers) {
 }
 
 async function jest({ projects, rest }) {
-  const wanted = projects.length === 0 || projects.includes(lastProject)
+  const wanted = projects.includes(lastProject)
   const others = projects.filter((p) => p !== lastProject)
   const runs = []
   if (projects.length === 0 || others.length > 0) {
