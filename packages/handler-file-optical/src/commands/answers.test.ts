@@ -17,7 +17,7 @@ describe('INQUIRY', () => {
 
   test('has the pages of its identity and no others', async () => {
     const b = await drive()
-    expectData(await b.initiator.vpd(0), hex('05 00 00 06 00 80 83 85 86 87'))
+    expectData(await b.initiator.vpd(0), hex('05 00 00 04 00 80 83 86'))
     expect(ascii((await b.initiator.vpd(0x80)).data, 4, 4)).toBe('a1b2')
     expectInvalidField(await b.initiator.vpd(0xb0))
   })
