@@ -1,6 +1,7 @@
 /** What tests of handlers and front ends import: `@tcmu/host/testing`. */
 export * from './answer'
 export * from './cdb'
+export * from './cdb-socket'
 export * from './conformance'
 export * from './expect'
 export * from './fake-kernel'
