@@ -183,7 +183,7 @@ describe('commands that take too long', () => {
     const reading = it.read({ lba: 0, blocks: 1 })
     await until(() => device.counters.late === 1)
     expect(states).toEqual(['command-late', 'connection-lost', 'recovering'])
-    expect(log.lines.some((t) => /READ\(16\) is not done after 0\.\d s/.test(t))).toBe(true)
+    expect(log.lines.some((t) => /READ\(16\) is not done after \d+\.\d s/.test(t))).toBe(true)
     await sleep(400)
     slow.releaseAll()
     await reading
@@ -193,7 +193,7 @@ describe('commands that take too long', () => {
   })
 
   test('quick ones are never told of', async () => {
-    const { it, device, log } = await lossy(new Lossy(), undefined, { lateSeconds: 0.2, peerSeconds: 0.2 })
+    const { it, device, log } = await lossy(new Lossy(), undefined, { lateSeconds: 5, peerSeconds: 5 })
     const until = Date.now() + 500
     while (Date.now() < until) expectGood(await it.read({ lba: 0, blocks: 1 }))
     expect(log.lines).toEqual([])
