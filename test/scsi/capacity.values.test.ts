@@ -7,7 +7,7 @@ test('both forms agree', async () => {
   const { initiator } = await disk({ declare: { physicalExponent: 3 } })
   expect(Capacity10.decode(expectGood(await initiator.readCapacity10()).data)).toEqual({ lastLba: BLOCKS - 1, blockLength: 512 })
   expect(Capacity16.decode(expectGood(await initiator.readCapacity16()).data)).toEqual({
-    lastLba: BLOCKS - 1, blockLength: 512, pType: 0, protEn: 0, piExponent: 0, physicalExponent: 3, lbpme: 1, lbprz: 1, lowestAligned: 0,
+    lastLba: BLOCKS - 1, blockLength: 512, pType: 0, protEn: 0, rcBasis: 0, piExponent: 0, physicalExponent: 3, lbpme: 1, lbprz: 1, lowestAligned: 0,
   })
 })
 
