@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from '../lib/repository'
@@ -12,11 +12,11 @@ import { run } from '../lib/run'
  * QEMU, look at what would be published, install, list.
  */
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-stranger-'))
-const npmrc = join(folder, 'npmrc')
 const children: Child[] = []
 const ours = ['native', 'packages/host', 'packages/iscsi', 'packages/handler-file', 'packages/handler-file-optical', 'packages/handler-qcow', 'packages/create-tcmu-handler']
 
-const env = { ...process.env, npm_config_userconfig: npmrc, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }
+/** The user's own npm configuration stays: it says where packages come from. `npm test` hands down its log level. */
+const env = { ...process.env, npm_config_loglevel: 'error', npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }
 async function works(cwd: string, command: string, ...args: string[]): ReturnType<typeof run> {
   const ran = await run(command, args, { cwd, env })
   if (ran.code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${ran.code}:\n${ran.stdout}\n${ran.stderr}`)
@@ -25,7 +25,6 @@ async function works(cwd: string, command: string, ...args: string[]): ReturnTyp
 const tarballs = (): string[] => readdirSync(folder).filter((f) => /^tcmu-.*\.tgz$/.test(f)).map((f) => join(folder, f))
 
 beforeAll(async () => {
-  writeFileSync(npmrc, '')
   for (const path of ours) await works(inRepository(path), 'npm', 'pack', '--silent', '--pack-destination', folder)
 })
 afterAll(async () => {
@@ -55,7 +54,7 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
       const { stdout } = await works(folder, 'npm', 'exec', '--offline', '--yes', '--package', join(folder, 'create-tcmu-handler-0.1.0.tgz'), '--',
         'create-tcmu-handler', subtype, '--language', language, '--shape', shape, '--yes')
       expect(stdout).toContain('npm test')
-      await works(at, 'npm', 'install', '--prefer-offline', '--ignore-scripts', '--silent', '-D', ...tarballs())
+      await works(at, 'npm', 'install', '--prefer-offline', '--ignore-scripts', '-D', ...tarballs())
     })
 
     test('builds, and passes its tests and the conformance kit', async () => {
