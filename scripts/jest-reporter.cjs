@@ -4,10 +4,12 @@ const { relative } = require('node:path')
 
 /** Skips made by test/lib/requires.ts carry their reason at the end of a title. */
 const REASON = /\s*\[skipped: (.*?)\]/
+/** Those of the conformance kit, in which a handler's author reads them, end with it in parentheses. */
+const KIT_REASON = /\s*\(([^()]*)\)$/
 
 function skipOf(file, test) {
   const titles = [...test.ancestorTitles, test.title]
-  const reason = titles.map((t) => REASON.exec(t)?.[1]).find(Boolean) ?? 'no reason given in the test'
+  const reason = titles.map((t) => REASON.exec(t)?.[1]).find(Boolean) ?? KIT_REASON.exec(test.title)?.[1] ?? 'no reason given in the test'
   return { name: `${file} › ${titles.map((t) => t.replace(REASON, '')).join(' › ')}`, reason }
 }
 

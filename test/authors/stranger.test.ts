@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from '../lib/repository'
@@ -13,7 +13,8 @@ import { run } from '../lib/run'
  */
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-stranger-'))
 const children: Child[] = []
-const ours = ['native', 'packages/host', 'packages/iscsi', 'packages/handler-file', 'packages/handler-file-optical', 'packages/handler-qcow', 'packages/create-tcmu-handler']
+/** Every package of this repository: which of them another needs is npm's business. */
+const ours = ['native', ...readdirSync(inRepository('packages')).map((name) => `packages/${name}`)].filter((path) => existsSync(inRepository(path, 'package.json')))
 
 /** The user's own npm configuration stays: it says where packages come from. `npm test` hands down its log level. */
 const env = { ...process.env, npm_config_loglevel: 'error', npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false' }

@@ -39,7 +39,7 @@ kernelCases('backstores made by hand in configfs', {
         rmdir $core/bad; grep -q "$3" /run/host.log || fail "the log has no '$3'"; [ -z "$(ls /dev/uio* 2> /dev/null)" ] || fail 'a device is left'; echo "ok $1"; }
       refusal nosuch/x 'No such file' 'no handler for'
       refusal file/relative 'Invalid argument' 'must be absolute'
-      refusal file//no/such/folder/x 'No such file' 'there is no folder /no/such/folder'
+      refusal file//no/such/folder/x 'Invalid argument' 'there is no folder /no/such/folder'
       refusal file 'Invalid argument' 'the path is missing'
       refusal file//tmp 'directory\\|Invalid\\|Not' '/tmp'`,
     'grow while they are used: a unit attention, then the new size': `

@@ -38,7 +38,7 @@ kernelCases('targetcli and rtslib', {
       refused 'a relative path' targetcli /backstores/user:file create name=bad size=64M cfgstring=tmp/x
       echo "$last"; says 'the sentence' 'cfgstring invalid'; says 'what to do' 'the path must be absolute'
       refused 'a folder that is not there' targetcli /backstores/user:file create name=bad size=64M cfgstring=/no/such/x
-      { echo "$last"; tail -n 5 $log; } | grep -q 'Make it, or correct the path' || fail 'nothing says what to do'
+      { echo "$last"; tail -n 5 $log; } | grep -qi 'make it, or correct the path' || fail 'nothing says what to do'
       refused 'no handler' targetcli /backstores/user:nosuch create name=bad size=64M cfgstring=/tmp/x
       [ ! -e $core ] || [ -z "$(ls -A $lio/core/user_* 2> /dev/null | grep bad)" ] || fail 'something was left behind'`,
     'creates a disk for the loopback fabric that keeps a file system': `

@@ -68,7 +68,7 @@ function pages(): string {
   return page(
     'Pages of a disk',
     '## Vital product data (INQUIRY)', table(['Page', 'Name'], vpd),
-    'Page 88h is there when the front end names its ports, as the portal does.',
+    'Page 88h is there when the front end names its ports, as the portal does; page B3h when there are target port groups.',
     'Page 83h has the T10 vendor identification, the NAA 6 identifier that the kernel derives from the same serial number, and the designators of the front end: relative target port, target port name and target device name under the portal. It never has the configuration string.',
     '## Mode pages (MODE SENSE, MODE SELECT)',
     'Bytes after the page header, with a one for every bit that MODE SELECT may change on a handler that has `flush`, `unmap` and `space`. Pages with such bits are saved by MODE SELECT with SP=1 where the host has a state folder (`--state-dir`); without one PS=0, PC=11b is 5/39/00 and SP=1 5/24/00. A LOGICAL UNIT RESET makes the saved values current, or the defaults.',

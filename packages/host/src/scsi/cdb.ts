@@ -61,6 +61,10 @@ export const ServiceActionIn16 = layout('service_action_in_16', {
   ...op, ...action, lba: u64be, allocation: u32be, reserved: skip(1), ...control,
 }, { size: 16 })
 
+export const ReportReferrals = layout('report_referrals', {
+  ...op, ...action, lba: u64be, allocation: u32be, segments: bits(u8, { oneSeg: 0 }), ...control,
+}, { size: 16 })
+
 const which = { which: bits(u8, { pc: [7, 6], page: [5, 0] }), subpage: u8 }
 export const ModeSense6 = layout('mode_sense_6', {
   ...op, flags: bits(u8, { dbd: 3 }), ...which, allocation: u8, ...control,

@@ -48,6 +48,9 @@ export interface PortGroups {
   watch(fn: () => void): void
 }
 
+/** Whether a unit has target port groups for initiators to ask about. */
+export const hasPortGroups = (lun: { readonly portGroups?: PortGroups | undefined }): boolean => (lun.portGroups?.tpgs ?? tpgs.NONE) !== tpgs.NONE
+
 const always = [op.INQUIRY, op.REPORT_LUNS, op.REQUEST_SENSE] as const
 const report = [...always, op.MAINTENANCE_IN] as const
 const change = [...report, op.MAINTENANCE_OUT] as const

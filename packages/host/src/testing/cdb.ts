@@ -1,5 +1,5 @@
 import {
-  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, LogSelect, LogSense, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReceiveDiagnostic, ReportOpcodes, ReportPortGroups,
+  Cache10, Cache16, CompareAndWrite, CopyAbort, CopyIn1, CopyIn4, CopyOut, CopyParameters, FormatUnit, Inquiry, LogSelect, LogSense, ModeSelect10, ModeSelect6, ModeSense10, ModeSense6, Plain6, ReadCapacity10, ReceiveDiagnostic, ReportOpcodes, ReportPortGroups, ReportReferrals,
   RequestSense, Rw10, Rw12, Rw16, Rw6, Sanitize, SendDiagnostic, ServiceActionIn16, SetPortGroups, StartStopUnit, Unmap, Verify10, Verify12, Verify16, WriteAtomic16,
   WriteSame10, WriteSame16,
 } from '../scsi/cdb'
@@ -70,6 +70,7 @@ export const cdb = {
   reportOpcodes: shape(op.MAINTENANCE_IN, ReportOpcodes, {
     serviceAction: serviceAction.REPORT_SUPPORTED_OPERATION_CODES, allocation: 4096,
   }),
+  reportReferrals: shape(op.SERVICE_ACTION_IN_16, ReportReferrals, { serviceAction: serviceAction.REPORT_REFERRALS, allocation: 4096 }),
   reportPortGroups: shape(op.MAINTENANCE_IN, ReportPortGroups, { serviceAction: serviceAction.REPORT_TARGET_PORT_GROUPS, allocation: 4096 }),
   setPortGroups: shape(op.MAINTENANCE_OUT, SetPortGroups, { serviceAction: serviceAction.SET_TARGET_PORT_GROUPS }),
 }

@@ -12,6 +12,7 @@ import { modeSenseCommands } from './mode-sense'
 import { readModifyWriteCommands } from './read-modify-write'
 import { readyCommands } from './ready'
 import { reportCommands } from './report'
+import { referralCommands } from './referrals'
 import { portGroupCommands } from './tpg'
 import { sanitizeCommands } from './sanitize'
 import { thirdPartyCopyCommands } from './third-party-copy'
@@ -43,6 +44,7 @@ export const blockCommands: readonly CommandRow[] = [
   ...writeSameCommands,
   ...reportCommands,
   ...portGroupCommands,
+  ...referralCommands,
   ...formatCommands,
   ...sanitizeCommands,
   ...thirdPartyCopyCommands,
@@ -60,6 +62,7 @@ export * from './mode-select'
 export * from './mode-sense'
 export * from './read-modify-write'
 export * from './ready'
+export * from './referrals'
 export * from './report'
 export * from './tpg'
 export * from './sanitize'

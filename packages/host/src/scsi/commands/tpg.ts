@@ -3,7 +3,7 @@ import { type CommandRow, command } from '../command-table'
 import { ReportPortGroups, SetPortGroups } from '../cdb'
 import type { Lun, Result } from '../lun'
 import { op, serviceAction } from '../opcodes'
-import { accessState, type AccessState, type PortGroup, type StateRequest, tpgs } from '../port-groups'
+import { accessState, type AccessState, hasPortGroups, type PortGroup, type StateRequest, tpgs } from '../port-groups'
 import { Status } from '../status'
 import type { Task } from '../task'
 import { invalidField } from './checks'
@@ -87,7 +87,7 @@ function runSet(lun: Lun, task: Task, c: { listLength: number }): Result {
 export const reportTargetPortGroups = command({
   op: op.MAINTENANCE_IN, sa: serviceAction.REPORT_TARGET_PORT_GROUPS, name: 'REPORT TARGET PORT GROUPS', cdb: ReportPortGroups, access: 'none',
   dataDirection: 'in', transfer: (c) => c.allocation, allowed: { recovering: true, stopped: true, reserved: true },
-  when: (lun) => (lun.portGroups?.tpgs ?? tpgs.NONE) !== tpgs.NONE, run: runReport,
+  when: hasPortGroups, run: runReport,
 })
 export const setTargetPortGroups = command({
   op: op.MAINTENANCE_OUT, sa: serviceAction.SET_TARGET_PORT_GROUPS, name: 'SET TARGET PORT GROUPS', cdb: SetPortGroups, access: 'none',

@@ -1,4 +1,5 @@
 import { bits, layout, skip, u16be, u8 } from '../../wire'
+import { hasPortGroups } from '../port-groups'
 import { vpdPage } from './page'
 
 /** SPC-4 7.8.7, after the page header. */
@@ -20,5 +21,5 @@ const SELF_TEST_MINUTES = 1
 
 /** VPD 86h. Commands run in any order, so that only SIMPLE is claimed; V_SUP tells of a volatile cache. */
 export const extendedInquiry = vpdPage(0x86, 'Extended INQUIRY Data', ExtendedInquiry, (lun) => ({
-  simpSup: 1, vSup: lun.abilities.flush === 'native', selfTestMinutes: SELF_TEST_MINUTES,
+  simpSup: 1, rSup: hasPortGroups(lun), vSup: lun.abilities.flush === 'native', selfTestMinutes: SELF_TEST_MINUTES,
 }))

@@ -3,6 +3,7 @@ import { extendedInquiry } from './extended'
 import { deviceIdentification, unitSerialNumber } from './identification'
 import type { VpdPage } from './page'
 import { managementAddresses, modePagePolicy, scsiPorts } from './ports'
+import { referrals } from './referrals'
 import { supportedPages } from './supported'
 import { thirdPartyCopy } from './third-party-copy'
 
@@ -18,11 +19,12 @@ export function vpdPages(...pages: readonly VpdPage[]): readonly VpdPage[] {
 export const identityPages: readonly VpdPage[] = [
   unitSerialNumber, deviceIdentification, managementAddresses, extendedInquiry, modePagePolicy, scsiPorts,
 ]
-export const blockPages: readonly VpdPage[] = [thirdPartyCopy, blockLimits, blockCharacteristics, provisioning]
+export const blockPages: readonly VpdPage[] = [thirdPartyCopy, blockLimits, blockCharacteristics, provisioning, referrals]
 
 export * from './block'
 export * from './extended'
 export * from './identification'
 export * from './page'
+export * from './referrals'
 export * from './third-party-copy'
 export * from './ports'
