@@ -16,14 +16,14 @@ const report = (d: { initiator: Awaited<ReturnType<typeof disk>>['initiator'] },
 const body = async (d: Awaited<ReturnType<typeof disk>>, page: number): Promise<Buffer> => expectGood(await d.initiator.vpd(page)).data.subarray(VpdHeader.size)
 
 test('REPORT REFERRALS: one segment of all blocks, and how each group reaches it, byte for byte', async () => {
-  const d = await grouped(new MemoryPortGroups(tpgs.BOTH, [portGroup(1), portGroup(0x1234, { state: STANDBY })])
+  const d = await grouped(new MemoryPortGroups(tpgs.BOTH, [portGroup(1), portGroup(0x1234, { state: STANDBY })]))
   expect(expectGood(await report(d)).data.toString('hex')).toBe(
     '0000001c' + '00000002' + '0000000000000000' + '00000000000007ff' + '00000001' + '02001234')
   expect(expectGood(await report(d, { lba: BLOCKS - 1, oneSeg: 1, allocation: 6 })).data).toHaveLength(6)
 })
 
 test('an LBA beyond the end is out of range', async () => {
-  expectCheck(await report(await grouped(undefined, { lba: BLOCKS }), senseKey.ILLEGAL_REQUEST, sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
+  expectCheck(await report(await grouped(), { lba: BLOCKS }), senseKey.ILLEGAL_REQUEST, sense.LOGICAL_BLOCK_ADDRESS_OUT_OF_RANGE)
 })
 
 test('page B3h, R_SUP and the command are there with the groups only', async () => {
