@@ -9,14 +9,20 @@
       'sources': [
         'src/core/addon.cpp',
         'src/core/descriptors.cpp',
+        'src/core/direct.cpp',
         'src/core/errors.cpp',
+        'src/core/io_admission.cpp',
+        'src/core/io_bell.cpp',
         'src/core/io_engine.cpp',
         'src/core/io_job.cpp',
+        'src/core/io_slots.cpp',
         'src/core/io_table.cpp',
         'src/core/netlink_socket.cpp',
         'src/core/syscalls.cpp',
         'src/core/thread_backend.cpp',
-        'src/core/uio_map.cpp'
+        'src/core/uio_map.cpp',
+        'src/core/uring.cpp',
+        'src/core/uring_backend.cpp'
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', '_GNU_SOURCE'],

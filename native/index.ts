@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 4
+export const ABI_VERSION = 5
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -71,6 +71,8 @@ export interface NativeIoEngine {
   /** Waits for what is under way, without reporting it, and closes every file. Twice is fine. */
   close(): void
   readonly inFlight: number
+  /** 0: transfers go through io_uring; else the errno (positive) of what keeps it from being used, or −1: it was not asked for. */
+  readonly uringError: number
 }
 
 /** A shared ring with its doorbells. Keeps the process alive until `close`. */
@@ -113,7 +115,13 @@ export interface NativeCore {
   }
   /** Throws an errno error, e.g. EPROTONOSUPPORT where netlink is not to be had. */
   readonly NetlinkSocket: new (receiveBufferBytes: number) => NativeNetlinkSocket
-  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number) => NativeIoEngine
+  /** `uring`: by io_uring where that can be had. A `refusal` other than 0 is the errno that it is taken to be refused with. */
+  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number, uring: boolean, refusal: number) => NativeIoEngine
+  /**
+   * Make an open file pass by the page cache (O_DIRECT). Returns what positions and lengths must be multiples of; 0 where there is
+   * no direct I/O, and the file stays as it was.
+   */
+  directIo(fd: number): number
   /** False when another open file description holds a lock in the way (F_OFD_SETLK over the whole file). */
   lockFile(fd: number, exclusive: boolean): boolean
   /**

@@ -35,7 +35,7 @@ export function configRows(schema: Schema = configSchema, prefix = ''): Rows {
 /** Flags of `serve` and the key of the configuration file that each wins over. */
 const keyOfFlag: Readonly<Record<string, string>> = {
   '--handler-root': 'handlerRoot', '--log-level': 'logLevel', '--portal': 'portal', '--lun': 'luns', '--target-name': 'targetName', '--chap-user': 'chap.user',
-  '--chap-secret-file': 'chap.secretFile', '--chap-mutual-user': 'chap.mutualUser', '--chap-mutual-secret-file': 'chap.mutualSecretFile',
+  '--io-engine': 'ioEngine', '--chap-secret-file': 'chap.secretFile', '--chap-mutual-user': 'chap.mutualUser', '--chap-mutual-secret-file': 'chap.mutualSecretFile',
 }
 function flagRows(): Rows {
   const serve = program({ env: {}, uid: 0 }, () => undefined).commands.find((c) => c.name() === 'serve')!

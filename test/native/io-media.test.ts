@@ -2,11 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
+import type { IoEngine } from '../../packages/host/src/io'
 import { Status } from '../../packages/host/src/scsi/status'
 import { Segments } from '../../packages/host/src/wire'
 import { describeIf, type Lack, requires, testIf } from '../lib/requires'
-import { settled } from './lib'
+import { backends, eachTest, settled } from './lib'
 
 const MiB = 1 << 20
 const root = process.getuid?.() === 0
@@ -43,13 +43,14 @@ const filled = (length: number, value: number): Segments => Segments.of(new Uint
 const same = (data: Segments, value: number): boolean => data.compare(new Uint8Array(data.length).fill(value)) === -1
 
 let engine: IoEngine
-beforeEach(() => { engine = createIoEngine() })
-afterEach(() => engine.close())
+const take = (e: IoEngine): void => void (engine = e)
 
 const tiny = memoryFileSystem('tiny', MiB)
-describeIf(tiny.lack, 'a file system that is full', () => {
+for (const { by, lack } of backends) describeIf(requires.all(tiny.lack, lack), `a file system that is full, by ${by}`, () => {
+  eachTest(by, take)
+
   test('ENOSPC names the file, and what was there stays', async () => {
-    const path = join(tiny.at, 'file')
+    const path = join(tiny.at, `file-${by}`)
     const file = await engine.open(path, { create: true, size: 8 * MiB })
     await file.writev(filled(4096, 1), 0)
     const big = filled(2 * MiB, 2)
@@ -64,7 +65,7 @@ describeIf(tiny.lack, 'a file system that is full', () => {
   })
 
   test('a file system without RWF_NOWAIT and zero range', async () => {
-    const file = await engine.open(join(tiny.at, 'other'), { create: true, size: 8 * MiB })
+    const file = await engine.open(join(tiny.at, `other-${by}`), { create: true, size: 8 * MiB })
     await settled(Array.from({ length: 50 }, (_, i) => file.writev(filled(512, i), i * 512)))
     const back = Array.from({ length: 50 }, () => Segments.allocate(512))
     await settled(back.map((b, i) => file.readv(b, i * 512)))
@@ -75,7 +76,9 @@ describeIf(tiny.lack, 'a file system that is full', () => {
 })
 
 const loop = loopDevice(16 * MiB)
-describeIf(loop.lack, 'a block device', () => {
+for (const { by, lack } of backends) describeIf(requires.all(loop.lack, lack), `a block device, by ${by}`, () => {
+  eachTest(by, take)
+
   test('its size, and I/O that lands in it', async () => {
     const file = await engine.open(loop.path)
     expect(file).toMatchObject({ blockDevice: true, size: 16 * MiB, readOnly: false })
@@ -119,7 +122,7 @@ describeIf(loop.lack, 'a block device', () => {
   testIf(requires.command('mkfs.ext4', 'e2fsprogs'), 'it is refused while it is mounted', async () => {
     execFileSync('mkfs.ext4', ['-q', loop.path])
     const at = join(folder, 'mounted')
-    mkdirSync(at)
+    mkdirSync(at, { recursive: true })
     execFileSync('mount', [loop.path, at])
     try {
       await expect(engine.open(loop.path)).rejects.toMatchObject({ code: 'E_FILE_LOCKED' })

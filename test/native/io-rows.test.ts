@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { ioTable } from '../../packages/host/src/io/table'
 import { IO_PENDING, IoOp, type IoTable, loadNative, type NativeIoEngine } from '../../packages/host/src/platform'
-import { temporaryFolder } from './lib'
+import { testIf } from '../lib/requires'
+import { backends, temporaryFolder } from './lib'
 
 const native = loadNative()
 const folder = temporaryFolder()
@@ -14,7 +15,8 @@ const AREA = 4096
 const GUARD = 4096
 
 const word = fc.oneof(fc.integer(), fc.constantFrom(0, 1, 2, 7, 8, -1, 2 ** 31 - 1, -(2 ** 31)))
-const number = fc.oneof(fc.double(), fc.integer(), fc.nat(2 * AREA), fc.constantFrom(0, -0, 2 ** 53, -1, Infinity, NaN, AREA, AREA - 1, 0.5, 2 ** 63))
+/** Aligned ones are what direct I/O takes. */
+const number = fc.oneof(fc.nat(4).map((n) => n * 512), fc.double(), fc.integer(), fc.nat(2 * AREA), fc.constantFrom(0, -0, 2 ** 53, -1, Infinity, NaN, AREA, AREA - 1, 0.5, 2 ** 63))
 const usual = (value: number, odd: fc.Arbitrary<number>): fc.Arbitrary<number> => fc.oneof({ arbitrary: fc.constant(value), weight: 3 }, { arbitrary: odd, weight: 1 })
 
 /** Transfers and what changes nothing: a random truncate would make files of exabytes. */
@@ -25,8 +27,10 @@ const row = fc.record({
   offset: usual(0, number), length: usual(0, number),
 })
 
-test('arbitrary rows are done or refused; nothing outside the area is read or written', async () => {
-  const fd = openSync(join(folder, 'file'), 'w+')
+const ways = backends.flatMap(({ by, lack }) => (['buffered', 'direct'] as const).map((kind) => ({ by, kind, lack })))
+describe.each(ways)('by $by, $kind', ({ by, kind, lack }) => testIf(lack, 'arbitrary rows are done or refused; nothing outside the area is read or written', async () => {
+  const fd = openSync(join(folder, `file-${by}-${kind}`), 'w+')
+  if (kind === 'direct') expect(native.directIo(fd)).toBeGreaterThan(0)
   ftruncateSync(fd, 1 << 20)
   const memory = new Uint8Array(GUARD + AREA + GUARD).fill(0xa5)
   const bytes = memory.subarray(GUARD, GUARD + AREA)
@@ -34,7 +38,7 @@ test('arbitrary rows are done or refused; nothing outside the area is read or wr
     const table = ioTable(ROWS, ROWS)
     let done = 0
     let ready: () => void = () => undefined
-    const engine: NativeIoEngine = new native.IoEngine(table, (n) => { done += n; ready() }, 2)
+    const engine: NativeIoEngine = new native.IoEngine(table, (n) => { done += n; ready() }, 2, by === 'uring', 0)
     engine.addFile(fd)
     engine.addArea(bytes)
     rows.forEach((r, i) => Object.entries(r).forEach(([column, value]) => (table[column as keyof IoTable][i] = value)))
@@ -49,11 +53,11 @@ test('arbitrary rows are done or refused; nothing outside the area is read or wr
     expect(memory.subarray(GUARD + AREA).every((b) => b === 0xa5)).toBe(true)
   }), { numRuns: 300 })
   closeSync(fd)
-})
+}))
 
 describe('arguments', () => {
-  const engine = (table: unknown = ioTable(ROWS, ROWS), done: unknown = () => undefined, threads: unknown = 2): NativeIoEngine =>
-    new native.IoEngine(table as IoTable, done as () => void, threads as number)
+  const engine = (table: unknown = ioTable(ROWS, ROWS), done: unknown = () => undefined, threads: unknown = 2, uring: unknown = true, refusal: unknown = 0): NativeIoEngine =>
+    new native.IoEngine(table as IoTable, done as () => void, threads as number, uring as boolean, refusal as number)
 
   test.each([
     ['no table', () => engine(null)],
@@ -61,6 +65,8 @@ describe('arguments', () => {
     ['no threads', () => engine(ioTable(1, 1), () => undefined, 0)],
     ['too many threads', () => engine(ioTable(1, 1), () => undefined, 1000)],
     ['half a thread', () => engine(ioTable(1, 1), () => undefined, 1.5)],
+    ['neither with nor without io_uring', () => engine(ioTable(1, 1), () => undefined, 2, 'yes')],
+    ['no errno', () => engine(ioTable(1, 1), () => undefined, 2, true, -1)],
     ['an empty table', () => engine(ioTable(0, 0))],
     ['a missing column', () => engine({ ...ioTable(2, 2), token: undefined })],
     ['a short column', () => engine({ ...ioTable(2, 2), offset: new Float64Array(1) })],

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
 import type { Result, Status } from '../../packages/host/src/scsi'
 import { DataArea, Segments } from '../../packages/host/src/wire'
+import { describeIf, type Lack } from '../lib/requires'
 
 /** Property tests over real files take a second alone, and many under a sanitizer or beside other work. */
 jest.setTimeout(120_000)
@@ -32,3 +34,24 @@ export function scattered(sizes: readonly number[]): { data: Segments; gapsIntac
 }
 
 export const settled = (results: readonly Result[]): Promise<Status[]> => Promise.all(results.map((r) => Promise.resolve(r)))
+
+/** Why io_uring is not to be had here. */
+function uringLack(): Lack {
+  const engine = createIoEngine()
+  void engine.close()
+  return engine.about === 'io_uring' ? undefined : `needs io_uring: ${engine.about}`
+}
+
+export const backends: readonly { readonly by: 'threads' | 'uring'; readonly lack: Lack }[] = [{ by: 'threads', lack: undefined }, { by: 'uring', lack: uringLack() }]
+
+/** The same tests for every way of carrying out I/O. */
+export function describeBackends(title: string, body: (by: 'threads' | 'uring') => void): void {
+  for (const { by, lack } of backends) describeIf(lack, `${title}, by ${by}`, () => body(by))
+}
+
+/** An engine for each test of the block around it. */
+export function eachTest(by: 'threads' | 'uring', take: (engine: IoEngine) => void): void {
+  let engine: IoEngine
+  beforeEach(() => take(engine = createIoEngine({ engine: by })))
+  afterEach(() => engine.close())
+}

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { temporaryFolder } from './lib'
+import { describeIf } from '../lib/requires'
+import { backends, temporaryFolder } from './lib'
 
 const folder = temporaryFolder()
 const fixture = resolve(__dirname, 'fixtures/life.ts')
@@ -13,10 +14,13 @@ const cases = [
   'throwing-callback', 'dropped', 'reported-is-written',
 ]
 
-test.each(cases)('%s', (name) => {
-  const run = spawnSync(process.execPath, ['--expose-gc', resolve(__dirname, '../lib/ts.cjs'), fixture, name, join(folder, name)], {
+const ways = backends.flatMap(({ by, lack }) => (['buffered', 'direct'] as const).map((kind) => ({ by, kind, lack })))
+
+describe.each(ways)('by $by, $kind', ({ by, kind, lack }) => describeIf(lack, 'the addon', () => test.each(cases)('%s', (name) => {
+  const at = join(folder, `${name}-${by}-${kind}`)
+  const run = spawnSync(process.execPath, ['--expose-gc', resolve(__dirname, '../lib/ts.cjs'), fixture, name, at, kind, by], {
     encoding: 'utf8', timeout: 60_000,
   })
   expect({ status: run.status, signal: run.signal, stderr: run.stderr }).toEqual({ status: 0, signal: null, stderr: '' })
-  expect(readFileSync(join(folder, name, 'started'), 'utf8')).toBe(name)
-})
+  expect(readFileSync(join(at, 'started'), 'utf8')).toBe(name)
+})))

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { createIoEngine } from '../../packages/host/src/io'
 import { loadNative, type NativeUioMap } from '../../packages/host/src/platform'
 import { DataArea, Segments } from '../../packages/host/src/wire'
-import { temporaryFolder } from './lib'
+import { testIf } from '../lib/requires'
+import { backends, temporaryFolder } from './lib'
 
 const native = loadNative()
 const folder = temporaryFolder()
@@ -163,9 +164,10 @@ describe('what cannot be mapped', () => {
   })
 })
 
-test('I/O into the memory ends before close unmaps it; later I/O is refused', async () => {
-  const engine = createIoEngine()
-  const file = await engine.open(join(folder, 'io'), { create: true, size: 1 << 20 })
+const ways = backends.flatMap(({ by, lack }) => [false, true].map((direct) => ({ by, lack, direct })))
+describe.each(ways)('by $by, direct: $direct', ({ by, lack, direct }) => testIf(lack, 'I/O into the memory ends before close unmaps it; later I/O is refused', async () => {
+  const engine = createIoEngine({ engine: by })
+  const file = await engine.open(join(folder, `io-${by}-${direct}`), { create: true, size: 1 << 20, direct })
   await file.writev(Segments.of(new Uint8Array(1 << 20).fill(9)), 0)
   const { map, peer } = pair(1 << 20)
   const area = new DataArea(new Uint8Array(map.memory))
@@ -182,4 +184,4 @@ test('I/O into the memory ends before close unmaps it; later I/O is refused', as
   await Promise.all(results.map((r) => Promise.resolve(r)))
   await expect(file.readv(after, 0)).rejects.toMatchObject({ code: 'EFAULT' })
   await engine.close()
-})
+}))

@@ -1,14 +1,15 @@
 #pragma once
 #include <napi.h>
-#include <uv.h>
 
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "backend.h"
+#include "direct.h"
+#include "io_bell.h"
 #include "io_job.h"
 #include "io_table.h"
-#include "thread_backend.h"
 
 namespace tcmu {
 
@@ -24,18 +25,14 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   void Done(Job* job) override;
 
  private:
-  // Outlives the object: libuv and the environment's cleanup still hold it after the JavaScript face is gone.
-  struct Bell {
-    uv_async_t handle;
-    IoEngine* owner;
-    napi_async_cleanup_hook_handle hook;
-  };
   struct File {
     int fd = -1;
     uint32_t in_flight = 0;
     bool nowait_read = true;
     bool nowait_write = true;
     bool in_memory = false;
+    // What its requests must keep to; offset 0: it is not open for direct I/O.
+    Alignment direct;
     // A write that may wait is not made at once before this time (uv_hrtime).
     uint64_t blocking_from = 0;
     // The close that waits for the last operation; new ones fail with EBADF.
@@ -50,14 +47,18 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   };
 
   bool Open(const Napi::CallbackInfo& info);
+  void ChooseBackend(size_t threads, int refusal);
   void Attach(const Napi::CallbackInfo& info);
   Napi::Value AddFile(const Napi::CallbackInfo& info);
   Napi::Value AddArea(const Napi::CallbackInfo& info);
   void RemoveArea(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
+  Napi::Value UringError(const Napi::CallbackInfo& info);
   Napi::Value InFlight(const Napi::CallbackInfo& info);
 
+  // Not a result yet: every result is 0, a position or a negative errno, and no position is ever known at once.
+  static constexpr double kPending = 1;
   // A row's result when it is finished at once, or kPending when it became a job that waits for Dispatch.
   double Begin(int32_t row);
   int Fill(Job& job, int32_t row);
@@ -68,6 +69,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   void Dispatch();
 
   void Deliver();
+  void Collect();
   void Settle(Job* job);
   void FreeArea(int32_t slot);
   void Shut(bool cancel);
@@ -79,6 +81,8 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   Napi::FunctionReference on_done_;
   std::unique_ptr<Backend> backend_;
   Bell* bell_ = nullptr;
+  // 0: io_uring is in use; else the positive errno that says why not, or -1: it was not asked for.
+  int uring_error_ = 0;
 
   std::vector<File> files_;
   std::vector<Area> areas_;

@@ -28,6 +28,12 @@ Job* JobList::Pop() {
   return job;
 }
 
+void JobList::Append(JobList jobs) {
+  if (jobs.head == nullptr) return;
+  (tail != nullptr ? tail->next : head) = jobs.head;
+  tail = jobs.tail;
+}
+
 JobList JobList::Take() {
   JobList all = *this;
   head = tail = nullptr;
@@ -50,6 +56,29 @@ static void ZeroRest(Job& job) {
   for (; job.at < job.iov.size(); job.at++) memset(job.iov[job.at].iov_base, 0, job.iov[job.at].iov_len);
 }
 
+// What was read into aligned memory, to where it belongs.
+static void Scatter(const Job& job) {
+  const uint8_t* from = job.bounce.get();
+  if (from == nullptr || job.op != Op::kReadv) return;
+  for (const iovec& v : job.scattered) {
+    memcpy(v.iov_base, from, v.iov_len);
+    from += v.iov_len;
+  }
+}
+
+bool Moved(Job& job, int64_t n) {
+  bool read = job.op == Op::kReadv;
+  job.result = n < 0 ? n : n == 0 && !read ? -EIO : 0;
+  if (job.result < 0) return true;
+  Advance(job, static_cast<size_t>(n));
+  // Direct I/O is short of a multiple only at the end of the file, and could not be carried on from there.
+  bool ended = n == 0 || (read && job.direct != 0 && n % job.direct != 0);
+  if (job.at < job.iov.size() && !ended) return false;
+  ZeroRest(job);
+  Scatter(job);
+  return true;
+}
+
 // Move bytes until none are left, the file ends (then the rest is zeroes) or the kernel says no: 0 or a negative errno.
 static int Transfer(Job& job, int flags) {
   while (job.at < job.iov.size()) {
@@ -57,16 +86,9 @@ static int Transfer(Job& job, int flags) {
     int count = static_cast<int>(std::min<size_t>(job.iov.size() - job.at, IOV_MAX));
     ssize_t n = job.op == Op::kReadv ? preadv2(job.fd, first, count, job.offset, flags)
                                      : pwritev2(job.fd, first, count, job.offset, flags);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return -errno;
-    }
-    if (n == 0) {
-      if (job.op == Op::kWritev) return -EIO;
-      ZeroRest(job);
-      return 0;
-    }
-    Advance(job, static_cast<size_t>(n));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return -errno;
+    if (Moved(job, n)) return static_cast<int>(job.result);
   }
   return 0;
 }

@@ -2,6 +2,8 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <vector>
 
 namespace tcmu {
@@ -26,16 +28,27 @@ enum class Op : int32_t {
 // Flag bit of kWritev: on the medium before it completes.
 constexpr int32_t kFlagSync = 1;
 
+struct FreeMemory {
+  void operator()(uint8_t* memory) const { free(memory); }
+};
+
 // One operation on its way: what is left of it, and how it ended.
 struct Job {
   Op op = Op::kReadv;
   int fd = -1;
   bool durable = false;
+  // The kernel can wait for the device without a thread.
+  bool asynchronous = false;
+  // Of positions and lengths, when the file is open for direct I/O; else 0.
+  uint32_t direct = 0;
   int64_t offset = 0;
   int64_t length = 0;
   // Memory still to be filled or written: iov[at..], shortened as bytes move.
   std::vector<iovec> iov;
   size_t at = 0;
+  // Aligned memory in place of the pieces in `scattered`; see direct.h.
+  std::unique_ptr<uint8_t, FreeMemory> bounce;
+  std::vector<iovec> scattered;
 
   int32_t token = 0;
   int32_t file = -1;
@@ -51,11 +64,15 @@ struct JobList {
   Job* tail = nullptr;
   void Push(Job* job);
   Job* Pop();
+  void Append(JobList jobs);
   JobList Take();
 };
 
 // Do the job, however long it takes.
 void Run(Job& job);
+
+// A system call moved `n` bytes of a transfer, or said why not (a negative errno): true when that was the end of the job.
+bool Moved(Job& job, int64_t n);
 
 enum class Outcome { kDone, kWouldBlock, kUnsupported };
 // Do as much of a transfer as needs no waiting (RWF_NOWAIT). kUnsupported: this file cannot be asked that way.

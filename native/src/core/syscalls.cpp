@@ -14,6 +14,7 @@
 #include <string>
 
 #include "addon.h"
+#include "direct.h"
 #include "errors.h"
 
 namespace tcmu {
@@ -29,6 +30,20 @@ static Napi::Value LockFile(const Napi::CallbackInfo& info) {
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return Napi::Boolean::New(env, true);
   if (errno == EAGAIN || errno == EACCES) return Napi::Boolean::New(env, false);
   return ThrowSystemError(env, errno, "fcntl"), env.Undefined();
+}
+
+// directIo(fd): from now on past the page cache (O_DIRECT); what positions and lengths must be multiples of, or 0 where the
+// file system has no direct I/O, and nothing is changed.
+static Napi::Value DirectIo(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd;
+  if (!IntArgument(info, 0, "fd", &fd)) return env.Undefined();
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return ThrowSystemError(env, errno, "fcntl"), env.Undefined();
+  uint32_t wanted = LiesInMemory(fd) ? 0 : DirectAlignment(fd).offset;
+  if (wanted == 0 || (fcntl(fd, F_SETFL, flags | O_DIRECT) < 0 && errno == EINVAL)) return Napi::Number::New(env, 0);
+  if (!IsDirect(fd)) return ThrowSystemError(env, errno, "fcntl"), env.Undefined();
+  return Napi::Number::New(env, wanted);
 }
 
 // One byte of an open file description lock; `*held` says whether another description has a lock in the way.
@@ -128,6 +143,7 @@ static Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object DefineSyscalls(Napi::Env env, Napi::Object exports) {
+  exports.Set("directIo", Napi::Function::New<DirectIo>(env, "directIo"));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
   exports.Set("lockBytes", Napi::Function::New<LockBytes>(env, "lockBytes"));
   exports.Set("raiseFileLimit", Napi::Function::New<RaiseFileLimit>(env, "raiseFileLimit"));

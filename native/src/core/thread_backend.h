@@ -6,29 +6,10 @@
 #include <mutex>
 #include <vector>
 
+#include "backend.h"
 #include "io_job.h"
 
 namespace tcmu {
-
-// Where a backend puts what it finished; called from any thread.
-class Completions {
- public:
-  virtual void Done(Job* job) = 0;
-
- protected:
-  ~Completions() = default;
-};
-
-// Something that carries out jobs. Every job submitted comes back through Completions, once.
-class Backend {
- public:
-  virtual ~Backend() = default;
-  virtual void Submit(JobList jobs, size_t count) = 0;
-  // Waits until every job that was submitted is done.
-  virtual void WaitIdle() = 0;
-  // No Submit after this. Waits for jobs under way; those not begun fail with ECANCELED when `cancel`.
-  virtual void Stop(bool cancel) = 0;
-};
 
 // A few threads of our own (libuv's are shared with DNS, zlib and fs). They start as work appears.
 class ThreadBackend : public Backend {

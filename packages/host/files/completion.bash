@@ -22,6 +22,9 @@ _tcmu_host() {
     --reset-ring)
       mapfile -t COMPREPLY < <(compgen -W 'retry fail' -- "$cur")
       return ;;
+    --io-engine)
+      mapfile -t COMPREPLY < <(compgen -W 'auto uring threads' -- "$cur")
+      return ;;
     --log-level)
       mapfile -t COMPREPLY < <(compgen -W '0 1 2 3 4 5 crit error warning info debug debug-scsi-cmd' -- "$cur")
       return ;;
@@ -30,7 +33,7 @@ _tcmu_host() {
   esac
   local handlers='--handler-root --handler-path --config --log-level --placement' words
   case $command in
-    serve) words="$handlers --frontend --no-netlink --foreign --reset-ring --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
+    serve) words="$handlers --frontend --no-netlink --foreign --reset-ring --io-engine --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
     handlers) words="$handlers --json --help" ;;
     devices) words='--json --socket --help' ;;
     eject | insert) words='--force --socket --help' ;;

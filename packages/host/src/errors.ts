@@ -30,6 +30,8 @@ export const errorTable = {
   E_FILE_KIND: '{path} is {kind}; a LUN is kept in a regular file or on a block device',
   E_FILE_FOLDER: '{path}: there is no folder {folder}. Make it, or correct the path',
   E_FILE_LOCKED: '{path} is in use: another LUN or program has it open for writing, or it is mounted',
+  E_FILE_DIRECT: '{path}: its file system has no direct I/O. Leave `direct` out, or keep the LUN elsewhere',
+  E_IO_ENGINE: '{reason}, and file I/O was to go through it. Use --io-engine auto or threads, or allow io_uring',
 
   // Devices. Facts: device, cfgstring, reason.
   E_CONFIG_REFUSED: 'device {device}: {cfgstring}: {reason}',

@@ -6,7 +6,7 @@ import { type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
-import { createIoEngine } from './io'
+import { createIoEngine, type IoEngineChoice } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
@@ -22,6 +22,8 @@ export interface IoEngine extends HandlerIo {
   submit?(): void
   /** Forget memory before it is unmapped. */
   release?(area: DataArea): void
+  /** What carries it out, for people. */
+  readonly about?: string
   close(): Promise<void>
 }
 
@@ -58,6 +60,8 @@ export interface HostOptions {
   /** Run handlers of others in processes of their own, and all as `placement` says. Default false: everything runs in this thread. */
   readonly isolate?: boolean
   readonly placement?: PlacementChoices
+  /** What carries out file I/O that waits. Default `auto`. */
+  readonly ioEngine?: IoEngineChoice
   readonly log?: Logger
   readonly parts?: HostParts
 }
@@ -119,7 +123,7 @@ export class Host {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
     this.portGroup = options.portGroup && new PortalGroup(options.portGroup)
-    this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), log: (handler) => handlerLog(this.log, { handler }) })
+    this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), ioEngine: options.ioEngine, log: (handler) => handlerLog(this.log, { handler }) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
@@ -206,7 +210,9 @@ export class Host {
   }
 
   private async openIo(): Promise<void> {
-    this.io = await (this.options.parts?.openIo ?? createIoEngine)()
+    const { parts, ioEngine } = this.options
+    this.io = await (parts?.openIo ?? (() => createIoEngine({ engine: ioEngine })))()
+    if (this.io.about !== undefined) this.log.info(`file I/O: ${this.io.about}`)
   }
 
   private async openDevices(): Promise<void> {
@@ -333,7 +339,7 @@ export class Host {
       handlers: () => this.handlers(),
       ...mediumMethods((name) => this.deviceNamed(name)),
       ...zonesMethod((name) => this.deviceNamed(name)),
-      version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls }),
+      version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls, fileIo: this.io?.about }),
     })
     try {
       await this.socket.listen()

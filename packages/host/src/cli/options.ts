@@ -34,6 +34,7 @@ export interface HandlerFlags {
 
 export interface ServeFlags extends HandlerFlags {
   readonly frontend: string
+  readonly ioEngine?: 'auto' | 'uring' | 'threads'
   readonly netlink: boolean
   readonly foreign: 'reject' | 'ignore'
   readonly resetRing: 'retry' | 'fail'
@@ -131,6 +132,7 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
     chap, socket,
     dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),
+    ioEngine: flags.ioEngine ?? config.ioEngine,
     acl: config.acl,
     portGroup: config.portGroup,
     allowOpen: flags.allowOpenPortal === true,

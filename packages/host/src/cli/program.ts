@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { ioEngineNames } from '../control'
 import { check, type CheckFlags } from './check'
 import { examples, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
@@ -89,6 +90,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
   isDaemon(looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))))
+    .addOption(new Option('--io-engine <name>', 'what carries out file I/O that waits: io_uring (uring), threads, or io_uring where it is to be had (default: auto)').choices(ioEngineNames))
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .addOption(new Option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on').argParser(collect).default([], 'the luns of the configuration file'))
     .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')

@@ -46,6 +46,7 @@ export interface Config {
   readonly handlerRoot?: string
   readonly handlerPaths: readonly string[]
   readonly placement?: ConfigFile['placement']
+  readonly ioEngine?: ConfigFile['ioEngine']
   readonly targetName?: string
   readonly portal?: string
   readonly chap: NonNullable<ConfigFile['chap']>

@@ -4,6 +4,8 @@ export const logLevelNames = ['crit', 'error', 'warning', 'info', 'debug', 'debu
 
 export const portStates = ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning'] as const
 
+export const ioEngineNames = ['auto', 'uring', 'threads'] as const
+
 const text = { type: 'string', minLength: 1, maxLength: 8192 } as const
 const level = { enum: [0, 1, 2, 3, 4, 5, ...logLevelNames] } as const
 const size = { anyOf: [{ type: 'integer', minimum: 0 }, text] } as const
@@ -17,6 +19,7 @@ export const configSchema = {
     handlerRoot: { ...text, description: 'Folder with the `node_modules` of installed handlers.' },
     handlerPaths: { type: 'array', maxItems: 64, items: text, description: 'Handler packages, or folders of them, used besides.' },
     placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, others in processes.' },
+    ioEngine: { enum: ioEngineNames, description: 'What carries out file I/O that waits: io_uring (`uring`), threads of our own, or io_uring where it is to be had (`auto`). Left out: `auto`.' },
     targetName: { ...text, description: 'iSCSI name of the target.' },
     portal: { ...text, description: 'Address to listen on, ADDR:PORT.' },
     chap: {
@@ -92,6 +95,7 @@ export interface ConfigFile {
   readonly handlerRoot?: string
   readonly handlerPaths?: readonly string[]
   readonly placement?: Readonly<Record<string, 'inline' | 'worker' | 'process'>>
+  readonly ioEngine?: (typeof ioEngineNames)[number]
   readonly targetName?: string
   readonly portal?: string
   readonly chap?: { readonly user?: string; readonly secretFile?: string; readonly mutualUser?: string; readonly mutualSecretFile?: string }

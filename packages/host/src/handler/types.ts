@@ -14,6 +14,8 @@ export interface IoFile {
   readonly blockDevice: boolean
   /** Bytes: the file system's or device's block; discards smaller than this may do nothing. */
   readonly granularity: number
+  /** Bytes: positions and lengths of `readv` and `writev` must be multiples of it, else they reject with EINVAL; 1 unless opened with `direct`. */
+  readonly alignment: number
   /** Whether `punch` works here. */
   readonly canPunch: boolean
   /** Whether the medium seeks; undefined when unknown. */
@@ -59,12 +61,14 @@ export interface OpenFile {
   readonly size?: number
   /** Refuse a second opener: an exclusive advisory lock (open file description lock), or locks on single bytes. Default true. */
   readonly lock?: boolean | ByteLocks
+  /** Read and write past the page cache (O_DIRECT); see `IoFile.alignment`. Memory may lie anywhere. */
+  readonly direct?: boolean
 }
 
 export interface HandlerIo {
   /**
-   * The path is absolute. Rejects with E_FILE_PATH, E_FILE_KIND (no regular file or block device), E_FILE_FOLDER or
-   * E_FILE_LOCKED, else with an error whose `code` is an errno name; the message names the path.
+   * The path is absolute. Rejects with E_FILE_PATH, E_FILE_KIND (no regular file or block device), E_FILE_FOLDER,
+   * E_FILE_LOCKED or E_FILE_DIRECT, else with an error whose `code` is an errno name; the message names the path.
    */
   open(path: string, options?: OpenFile): Promise<IoFile>
 }

@@ -1,12 +1,13 @@
-import type { Stats } from 'node:fs'
 import { constants } from 'node:os'
 import type { HandlerIo, IoFile, OpenFile } from '../handler/types'
 import { IoOp, loadNative, type NativeCore } from '../platform/native'
+import { tcmuError } from '../errors'
 import type { DataArea } from '../wire'
+import { describeBackend, type IoEngineChoice, uringRefusal } from './backend'
 import { mediumFacts } from './facts'
 import { EngineFile } from './file'
 import { ioError } from './io-error'
-import { openDescriptor } from './open'
+import { openDescriptor, type Opened } from './open'
 import { Submissions } from './submissions'
 
 /** As many operations as may wait for a disk at once; cached 4 KiB writes are no faster with more. */
@@ -15,6 +16,10 @@ const THREADS = 8
 export interface IoEngineOptions {
   /** Threads for what cannot be done at once. Default 8. */
   readonly threads?: number
+  /** Default `auto`. */
+  readonly engine?: IoEngineChoice
+  /** For tests: the errno (positive) that io_uring's set-up is taken to fail with. */
+  readonly uringRefusal?: number
   /** Default: the addon of this installation. */
   readonly native?: NativeCore
 }
@@ -22,7 +27,7 @@ export interface IoEngineOptions {
 /** File I/O of one thread of JavaScript. */
 export interface IoEngine extends HandlerIo {
   /**
-   * Rejects with E_FILE_PATH, E_FILE_KIND, E_FILE_FOLDER or E_FILE_LOCKED; with an errno error for anything else. The
+   * Rejects with E_FILE_PATH, E_FILE_KIND, E_FILE_FOLDER, E_FILE_LOCKED or E_FILE_DIRECT; with an errno error for anything else. The
    * message names the path.
    */
   open(path: string, options?: OpenFile): Promise<IoFile>
@@ -30,6 +35,8 @@ export interface IoEngine extends HandlerIo {
   submit(): void
   /** Forget memory that will not be used again, before it is unmapped. */
   release(area: DataArea): void
+  /** `io_uring`, or `threads` and why. */
+  readonly about: string
   /** Operations under way. */
   readonly inFlight: number
   /** Waits for what is under way, then closes every file. */
@@ -37,7 +44,7 @@ export interface IoEngine extends HandlerIo {
 }
 
 /** Find out what a file is like. Its slot is given back when that fails. */
-async function describe(submissions: Submissions, slot: number, path: string, stat: Stats, readOnly: boolean): Promise<EngineFile> {
+async function describe(submissions: Submissions, slot: number, path: string, { stat, alignment }: Opened, readOnly: boolean): Promise<EngineFile> {
   const blockDevice = stat.isBlockDevice()
   try {
     const [size, medium] = await Promise.all([submissions.command(IoOp.SIZE, slot, path), mediumFacts(stat)])
@@ -47,7 +54,7 @@ async function describe(submissions: Submissions, slot: number, path: string, st
     const canPunch = !readOnly && (blockDevice
       ? medium.writesZeroes && medium.discardGranularity !== undefined
       : (await submissions.command(IoOp.PUNCH, slot, path, beyond, granularity, true)) === 0)
-    return new EngineFile(submissions, slot, { path, size, readOnly, blockDevice, granularity, canPunch, rotational: medium.rotational })
+    return new EngineFile(submissions, slot, { path, size, readOnly, blockDevice, granularity, alignment, canPunch, rotational: medium.rotational })
   } catch (error) {
     await submissions.command(IoOp.CLOSE, slot, path)
     throw error
@@ -55,12 +62,18 @@ async function describe(submissions: Submissions, slot: number, path: string, st
 }
 
 class Engine implements IoEngine {
+  readonly about: string
   private readonly submissions: Submissions
   private readonly files = new Set<EngineFile>()
   private closing: Promise<void> | undefined = undefined
 
-  constructor(private readonly core: NativeCore, threads: number) {
-    this.submissions = new Submissions(core, threads)
+  constructor(private readonly core: NativeCore, { threads = THREADS, engine = 'auto', uringRefusal: refusal = 0 }: IoEngineOptions) {
+    this.submissions = new Submissions(core, threads, engine !== 'threads', refusal)
+    const { uringError } = this.submissions
+    this.about = describeBackend(uringError)
+    if (engine !== 'uring' || uringError === 0) return
+    void this.submissions.close()
+    throw tcmuError('E_IO_ENGINE', { reason: uringRefusal(uringError) })
   }
 
   get inFlight(): number {
@@ -69,10 +82,11 @@ class Engine implements IoEngine {
 
   async open(path: string, options: OpenFile = {}): Promise<IoFile> {
     this.checkOpen(path)
-    const { handle, stat } = await openDescriptor(this.core, path, options)
+    const opened = await openDescriptor(this.core, path, options)
+    const { handle } = opened
     try {
       this.checkOpen(path)
-      const file = await describe(this.submissions, this.submissions.addFile(handle.fd), path, stat, options.readOnly === true)
+      const file = await describe(this.submissions, this.submissions.addFile(handle.fd), path, opened, options.readOnly === true)
       this.files.add(file)
       file.onClosed = () => void this.files.delete(file)
       return file
@@ -99,7 +113,7 @@ class Engine implements IoEngine {
   }
 }
 
-/** Throws E_ADDON_MISSING or E_ADDON_VERSION. One per thread is enough; the files of all devices share it. */
+/** Throws E_ADDON_MISSING or E_ADDON_VERSION; E_IO_ENGINE where io_uring is insisted on and cannot be had. One per thread is enough; the files of all devices share it. */
 export function createIoEngine(options: IoEngineOptions = {}): IoEngine {
-  return new Engine(options.native ?? loadNative(), options.threads ?? THREADS)
+  return new Engine(options.native ?? loadNative(), options)
 }

@@ -21,6 +21,7 @@ export interface FileFacts {
   readonly readOnly: boolean
   readonly blockDevice: boolean
   readonly granularity: number
+  readonly alignment: number
   readonly canPunch: boolean
   readonly rotational: boolean | undefined
 }
@@ -32,6 +33,7 @@ export class EngineFile implements IoFile {
   readonly readOnly: boolean
   readonly blockDevice: boolean
   readonly granularity: number
+  readonly alignment: number
   readonly canPunch: boolean
   readonly rotational: boolean | undefined
   private closing: Promise<void> | undefined = undefined
@@ -52,6 +54,7 @@ export class EngineFile implements IoFile {
     this.readOnly = facts.readOnly
     this.blockDevice = facts.blockDevice
     this.granularity = facts.granularity
+    this.alignment = facts.alignment
     this.canPunch = facts.canPunch
     this.rotational = facts.rotational
   }

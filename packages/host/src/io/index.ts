@@ -1,1 +1,2 @@
+export { type IoEngineChoice } from './backend'
 export { createIoEngine, type IoEngine, type IoEngineOptions } from './engine'

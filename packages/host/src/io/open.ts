@@ -11,6 +11,8 @@ const NEW_FILE_MODE = 0o600
 export interface Opened {
   readonly handle: FileHandle
   readonly stat: Stats
+  /** Bytes that positions and lengths must be multiples of. */
+  readonly alignment: number
 }
 
 const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).code
@@ -79,6 +81,13 @@ function takeLock(core: NativeCore, path: string, handle: FileHandle, lock: true
   throw tcmuError('E_FILE_LOCKED', { path })
 }
 
+/** Pass by the page cache from here on. */
+function makeDirect(core: NativeCore, path: string, handle: FileHandle): number {
+  const alignment = core.directIo(handle.fd)
+  if (alignment === 0) throw tcmuError('E_FILE_DIRECT', { path })
+  return alignment
+}
+
 /** Give a new file its size, and make it and its name survive a power loss. */
 async function finishNew(path: string, handle: FileHandle, size: number): Promise<void> {
   try {
@@ -102,7 +111,8 @@ export async function openDescriptor(core: NativeCore, path: string, options: Op
     const lock = options.lock ?? true
     if (lock) takeLock(core, path, handle, lock, options.readOnly !== true)
     if (!found) await finishNew(path, handle, options.size ?? 0)
-    return { handle, stat: await handle.stat() }
+    const alignment = options.direct ? makeDirect(core, path, handle) : 1
+    return { handle, stat: await handle.stat(), alignment }
   } catch (error) {
     await handle.close()
     throw error

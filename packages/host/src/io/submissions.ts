@@ -47,14 +47,19 @@ export class Submissions {
     this.submit()
   }
 
-  constructor(core: NativeCore, threads: number) {
-    this.native = new core.IoEngine(this.table, (rows) => this.completed(rows), threads)
+  constructor(core: NativeCore, threads: number, uring: boolean, refusal: number) {
+    this.native = new core.IoEngine(this.table, (rows) => this.completed(rows), threads, uring, refusal)
     this.forgotten = new FinalizationRegistry((slot) => this.native.removeArea(slot))
   }
 
   /** Operations that have not settled. */
   get inFlight(): number {
     return this.live
+  }
+
+  /** As in NativeIoEngine. */
+  get uringError(): number {
+    return this.native.uringError
   }
 
   addFile(fd: number): number {

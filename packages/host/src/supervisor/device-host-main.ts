@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type { Handler } from '../handler'
 import { UioPort } from '../kernel/port'
-import { createIoEngine } from '../io'
+import { createIoEngine, type IoEngineChoice } from '../io'
 import { loadNative } from '../platform'
 import { discover, environment, HandlerRegistry, importModule, PathGuard, withSdk } from '../plugins'
 import { DeviceHost } from './device-host'
@@ -56,4 +56,4 @@ function load({ packagePath, subtype, hostPackage }: Calls['load']['asks']): Pro
   return registry.load(subtype)
 }
 
-new DeviceHost({ channel: channelToHost(), load, map, io: createIoEngine() })
+new DeviceHost({ channel: channelToHost(), load, map, io: createIoEngine({ engine: process.argv[2] as IoEngineChoice }) })

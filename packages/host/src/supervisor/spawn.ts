@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Worker } from 'node:worker_threads'
+import type { IoEngineChoice } from '../io'
 import type { NativeCore } from '../platform'
 import type { Channel, FromHost, ToHost } from './messages'
 
@@ -25,9 +26,9 @@ export const CHANNEL_FD = 4
 const entry = join(__dirname, 'device-host-main.js')
 
 /** Each in a process of its own: not even a crash of C code reaches anybody else. */
-export const spawnProcess: Spawn = (core, heapMiB, said) => {
+export const spawnProcess = (ioEngine: IoEngineChoice): Spawn => (core, heapMiB, said) => {
   const [ours, theirs] = core.descriptorChannel()
-  const child = fork(entry, [], {
+  const child = fork(entry, [ioEngine], {
     execArgv: [`--max-old-space-size=${heapMiB}`],
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', theirs],
@@ -52,9 +53,9 @@ export const spawnProcess: Spawn = (core, heapMiB, said) => {
 }
 
 /** Each in a thread: its computing holds nobody up, its crash of C code still ends everything. */
-export const spawnWorker: Spawn = (core, heapMiB, said) => {
+export const spawnWorker = (ioEngine: IoEngineChoice): Spawn => (core, heapMiB, said) => {
   const [ours, theirs] = core.descriptorChannel()
-  const worker = new Worker(entry, { workerData: { channel: theirs }, resourceLimits: { maxOldGenerationSizeMb: heapMiB }, stdout: true, stderr: true })
+  const worker = new Worker(entry, { argv: [ioEngine], workerData: { channel: theirs }, resourceLimits: { maxOldGenerationSizeMb: heapMiB }, stdout: true, stderr: true })
   for (const stream of [worker.stdout, worker.stderr]) createInterface(stream).on('line', said)
   let thrown: string | undefined
   worker.on('error', (e) => (thrown = e.message))

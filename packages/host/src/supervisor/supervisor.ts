@@ -1,4 +1,5 @@
 import type { Handler, HandlerLog } from '../handler'
+import type { IoEngineChoice } from '../io'
 import { loadNative } from '../platform'
 import type { Accepted } from '../plugins'
 import type { BudgetOptions } from './crash-budget'
@@ -15,9 +16,11 @@ export interface SupervisorOptions {
   readonly budget?: BudgetOptions
   readonly hangMs?: number
   readonly heapMiB?: number
+  /** What carries out their file I/O. Default `auto`. */
+  readonly ioEngine?: IoEngineChoice
 }
 
-const spawns: Readonly<Record<Exclude<Placement, 'inline'>, Spawn>> = { process: spawnProcess, worker: spawnWorker }
+const spawns: Readonly<Record<Exclude<Placement, 'inline'>, (ioEngine: IoEngineChoice) => Spawn>> = { process: spawnProcess, worker: spawnWorker }
 
 /** Handlers whose code runs outside of the host's own thread. */
 export class Supervisor {
@@ -29,10 +32,10 @@ export class Supervisor {
   async handler({ candidate, manifest }: Accepted, placement: Exclude<Placement, 'inline'>): Promise<Handler> {
     const { subtype } = manifest
     const key = `${placement} ${subtype}`
-    const { hostPackage, log, ...rest } = this.options
+    const { hostPackage, log, ioEngine = 'auto', ...rest } = this.options
     let host = this.hosts.get(key)
     if (!host) {
-      host = new HandlerHost({ ...rest, core: loadNative(), spawn: spawns[placement], log: log(subtype), start: { packagePath: candidate.path, subtype, hostPackage } })
+      host = new HandlerHost({ ...rest, core: loadNative(), spawn: spawns[placement](ioEngine), log: log(subtype), start: { packagePath: candidate.path, subtype, hostPackage } })
       this.hosts.set(key, host)
     }
     return remoteHandler(await host.load(), host)

@@ -25,6 +25,7 @@ async function openPlain(path: string, { readOnly = false, create = false, size 
 
 class PlainFile implements IoFile {
   readonly granularity = 4096
+  readonly alignment = 1
   readonly canPunch = false
   readonly rotational = undefined
   private readonly running = new Set<Promise<unknown>>()

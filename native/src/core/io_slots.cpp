@@ -1,0 +1,87 @@
+#include "io_engine.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "errors.h"
+
+namespace tcmu {
+
+constexpr size_t kMaxSpareJobs = 1024;
+
+// addFile(fd): a slot that has its own duplicate of `fd`; ended by a kClose row.
+Napi::Value IoEngine::AddFile(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int given;
+  if (!IntArgument(info, 0, "fd", &given)) return env.Undefined();
+  int fd = bell_ == nullptr ? (errno = EBADF, -1) : fcntl(given, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return ThrowSystemError(env, errno, "dup"), env.Undefined();
+  int32_t slot = static_cast<int32_t>(files_.size());
+  if (free_files_.empty()) {
+    files_.emplace_back();
+  } else {
+    slot = free_files_.back();
+    free_files_.pop_back();
+  }
+  files_[slot] = File{};
+  files_[slot].fd = fd;
+  files_[slot].in_memory = LiesInMemory(fd);
+  if (!files_[slot].in_memory && IsDirect(fd)) files_[slot].direct = DirectAlignment(fd);
+  return Napi::Number::New(env, slot);
+}
+
+// addArea(bytes): a slot for this memory, which stays alive until removeArea and the last operation on it.
+Napi::Value IoEngine::AddArea(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return ThrowTypeError(env, "addArea takes a Uint8Array"), env.Undefined();
+  }
+  if (bell_ == nullptr) return ThrowSystemError(env, EBADF, "addArea"), env.Undefined();
+  Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  int32_t slot = static_cast<int32_t>(areas_.size());
+  if (free_areas_.empty()) {
+    areas_.emplace_back();
+  } else {
+    slot = free_areas_.back();
+    free_areas_.pop_back();
+  }
+  Area& area = areas_[slot];
+  area.keep = Napi::Persistent(bytes);
+  area.data = bytes.Data();
+  area.size = bytes.ByteLength();
+  area.in_flight = 0;
+  area.removed = false;
+  return Napi::Number::New(env, slot);
+}
+
+void IoEngine::RemoveArea(const Napi::CallbackInfo& info) {
+  int slot;
+  if (!IntArgument(info, 0, "slot", &slot)) return;
+  if (static_cast<size_t>(slot) >= areas_.size() || areas_[slot].removed || areas_[slot].keep.IsEmpty()) return;
+  areas_[slot].removed = true;
+  if (areas_[slot].in_flight == 0) FreeArea(slot);
+}
+
+void IoEngine::FreeArea(int32_t slot) {
+  areas_[slot] = Area{};
+  free_areas_.push_back(slot);
+}
+
+Job* IoEngine::NewJob() {
+  if (spare_jobs_.empty()) return new Job();
+  Job* job = spare_jobs_.back();
+  spare_jobs_.pop_back();
+  return job;
+}
+
+void IoEngine::Recycle(Job* job) {
+  job->bounce.reset();
+  if (spare_jobs_.size() < kMaxSpareJobs) {
+    spare_jobs_.push_back(job);
+  } else {
+    delete job;
+  }
+}
+
+}  // namespace tcmu
