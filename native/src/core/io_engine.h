@@ -94,8 +94,10 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   size_t waiting_count_ = 0;
   size_t in_flight_ = 0;
   int64_t bytes_left_ = 0;
-  // The batch is one row.
-  bool alone_ = false;
+  // What writes that may wait may still take of this batch's time.
+  int64_t blocking_ns_left_ = 0;
+  // Before the first of them; -1: there was none yet.
+  long sleeps_before_ = -1;
 
   std::mutex done_mutex_;
   JobList done_;

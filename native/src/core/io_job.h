@@ -37,7 +37,8 @@ struct Job {
   Op op = Op::kReadv;
   int fd = -1;
   bool durable = false;
-  // The kernel can wait for the device without a thread.
+  // Of a transfer: it waits for a device without a thread (direct I/O, a read that is not cached), or for the lock of a file that
+  // threads would only crowd around (a buffered write; the kernel makes those of one file one after another).
   bool asynchronous = false;
   // Of positions and lengths, when the file is open for direct I/O; else 0.
   uint32_t direct = 0;

@@ -9,8 +9,8 @@
 
 namespace tcmu {
 
-// Transfers that wait for a device go through io_uring; everything else, and what the kernel would give to a thread of its
-// own, goes to our threads.
+// Transfers that the kernel can wait for go through io_uring (`asynchronous`), everything else to our threads: what is copied
+// at once copies side by side there, and fsync, fallocate and durable writes would take a thread of the kernel's each.
 class UringBackend : public Backend {
  public:
   UringBackend(Completions& completions, Bell& bell, size_t threads) : bell_(bell), threads_(completions, threads) {}
