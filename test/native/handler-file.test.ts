@@ -5,7 +5,8 @@ import handler from '@tcmu/handler-file'
 import type { DeviceRuntime } from '../../packages/host/src/device'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
 import { attach, type Initiator, initiatorOf, testDevice, type TestDeviceOptions } from '../../packages/host/src/testing'
-import { temporaryFolder } from './lib'
+import { testIf } from '../lib/requires'
+import { backends, temporaryFolder } from './lib'
 
 const folder = temporaryFolder()
 const MiB = 1 << 20
@@ -47,10 +48,14 @@ test('what is written is in the file, also after a new start', async () => {
   expect(Buffer.from((await again.read({ lba: 100, blocks: 2 })).data)).toEqual(blocks(2, 2))
 })
 
-test('reads, writes, unmaps and write sames agree with a model, in scattered memory', async () => {
+/** Through the page cache and past it. */
+const ways = backends.flatMap(({ by, lack }) => ['', 'direct:'].map((prefix) => ({ by, lack, prefix })))
+
+describe.each(ways)('by $by, "$prefix"', ({ by, lack, prefix }) => testIf(lack, 'reads, writes, unmaps and write sames agree with a model, in scattered memory', async () => {
+  const io = createIoEngine({ engine: by })
   const step = fc.record({ kind: fc.constantFrom('read', 'write', 'unmap', 'zeroes', 'same'), lba: fc.nat(2000), blocks: fc.integer({ min: 1, max: 40 }), seed: fc.nat(255) })
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 15 }), fc.integer({ min: 1, max: 5000 }), async (steps, pieces) => {
-    const opened = await testDevice(handler, { config: fresh(), io: engine })
+    const opened = await testDevice(handler, { config: prefix + fresh(), io })
     const disk = initiatorOf(opened, { pieces })
     const model = Buffer.alloc(MiB)
     for (const { kind, lba, blocks: n, seed } of steps) {
@@ -74,7 +79,8 @@ test('reads, writes, unmaps and write sames agree with a model, in scattered mem
     expect(Buffer.from((await disk.read({ lba: 0, blocks: 2048 })).data).equals(model)).toBe(true)
     await opened.close(5000)
   }), { numRuns: 40 })
-})
+  await io.close()
+}))
 
 test('unmap gives storage back', async () => {
   const path = fresh()
@@ -87,8 +93,8 @@ test('unmap gives storage back', async () => {
   expect(statSync(path).size).toBe(MiB)
 })
 
-test('through a ring, 64 at once', async () => {
-  device = await testDevice(handler, { config: fresh(), io: engine, sizeBytes: 8 * MiB })
+test.each(['', 'direct:'])('through a ring, 64 at once, %s', async (prefix) => {
+  device = await testDevice(handler, { config: prefix + fresh(), io: engine, sizeBytes: 8 * MiB })
   const { initiator, detach } = attach(device)
   await Promise.all(Array.from({ length: 64 }, (_, i) => initiator.write(i * 16, blocks(16, i))))
   const back = await Promise.all(Array.from({ length: 64 }, (_, i) => initiator.read({ lba: i * 16, blocks: 16 })))

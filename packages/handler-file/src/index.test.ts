@@ -8,7 +8,8 @@ import fc from 'fast-check'
 import type { DeviceInfo, DeviceProperties, IoFile, OpenFile } from '@tcmu/host/handler'
 import handler from '.'
 import { mayMake } from './check'
-import { missingError, sizeError } from './size'
+import { type FileOptions, placeOf } from './place'
+import { alignmentError, missingError, sizeError } from './size'
 
 const root = mkdtempSync(join(tmpdir(), 'tcmu-file-check-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -101,7 +102,7 @@ describe('sizes', () => {
 interface Opened { properties: DeviceProperties; asked: (OpenFile | undefined)[]; lines: string[]; size: number | undefined; closed: number }
 
 /** Open the handler over a file as described; `refuse` is the errno of every opening for writing. */
-async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, refuse?: string): Promise<Opened> {
+async function open(file: Partial<IoFile>, device: Partial<DeviceInfo<FileOptions>> = {}, refuse?: string): Promise<Opened> {
   const o: Opened = { properties: {}, asked: [], lines: [], size: undefined, closed: 0 }
   const log = (m: string): void => void o.lines.push(m)
   await handler.open({
@@ -112,7 +113,7 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo> = {}, ref
         o.asked.push(options)
         if (refuse && !options?.readOnly) throw Object.assign(new Error(`${refuse}: refused`), { code: refuse })
         return {
-          path, size: 1 << 20, readOnly: options?.readOnly === true, blockDevice: false, granularity: 4096, canPunch: true, rotational: undefined,
+          path, size: 1 << 20, readOnly: options?.readOnly === true, blockDevice: false, granularity: 4096, alignment: 1, canPunch: true, rotational: undefined,
           close: async () => void o.closed++, ...file,
         } as IoFile
       },
@@ -132,6 +133,29 @@ test('what the device says of itself comes from the file', async () => {
   expect((await open({ blockDevice: true, granularity: 4096 })).properties).toEqual({ sanitize: true, unmappedReadsZero: true, unmapGranularityBlocks: 8, physicalExponent: 3 })
   expect((await open({ blockDevice: true, rotational: true, granularity: 1 << 20 })).properties)
     .toEqual({ sanitize: true, solidState: false, unmappedReadsZero: true, unmapGranularityBlocks: 2048, physicalExponent: 3 })
+})
+
+describe('direct I/O', () => {
+  test.each<[string, FileOptions | undefined, string, boolean]>([
+    ['/srv/a', undefined, '/srv/a', false], ['/srv/a', { direct: true }, '/srv/a', true], ['/srv/a', { direct: false }, '/srv/a', false],
+    ['direct:/srv/a', undefined, '/srv/a', true], ['/direct:/a', undefined, '/direct:/a', false], ['direct:', undefined, '', true],
+  ])('%s, %j', (config, options, path, direct) => expect(placeOf(config, options)).toEqual({ path, direct }))
+
+  test('is asked of the file, and its block is the physical one', async () => {
+    const o = await open({ alignment: 512 }, { config: 'direct:/f' })
+    expect(o.asked).toEqual([{ create: true, size: 1 << 20, direct: true }])
+    expect(o.properties.physicalExponent).toBe(3)
+    expect((await open({ alignment: 512 }, { options: { direct: true } }, 'EROFS')).asked[1]).toEqual({ readOnly: true, direct: true })
+  })
+
+  test('not with blocks that are parts of what the medium moves', async () => {
+    let closed = 0
+    await expect(open({ alignment: 4096, close: async () => void closed++ }, { config: 'direct:/f' })).rejects.toMatchObject({
+      code: 'E_FILE_DIRECT', message: 'E_FILE_DIRECT: /f moves 4096 bytes at a time in direct I/O, and disk0 has blocks of 512; give the LUN blocks of 4096, or leave `direct` out',
+    })
+    expect(closed).toBe(1)
+    expect(alignmentError({ path: '/f', alignment: 512 }, 4096, 'disk0')).toBeUndefined()
+  })
 })
 
 test('a device without a size takes the file\'s, and makes none', async () => {

@@ -1,26 +1,30 @@
 import { type DeviceInfo, defineHandler, type IoFile, Status } from '@tcmu/host/handler'
 import { checkPath, mayMake } from './check'
-import { missingError, sizeError } from './size'
+import { type FileOptions, placeOf } from './place'
+import { alignmentError, missingError, sizeError } from './size'
 
 /** Opening for writing failed with one of these: the file can still be served for reading. */
 const writeRefused: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS'])
 /** What a file system calls its block can be a network's transfer size; pages are this large. */
 const MAX_PHYSICAL_BLOCK = 4096
 
-async function openFile(dev: DeviceInfo): Promise<IoFile> {
+async function openFile(dev: DeviceInfo<FileOptions>): Promise<IoFile> {
+  const { path, direct } = placeOf(dev.config, dev.options)
+  const how = direct && { direct }
   try {
-    return await dev.io.open(dev.config, { create: dev.sizeBytes > 0 && mayMake(dev.config), size: dev.sizeBytes })
+    return await dev.io.open(path, { create: dev.sizeBytes > 0 && mayMake(path), size: dev.sizeBytes, ...how })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw missingError(dev.config, dev.name)
+    if (code === 'ENOENT') throw missingError(path, dev.name)
     if (!writeRefused.has(code)) throw error
-    const file = await dev.io.open(dev.config, { readOnly: true }).catch(() => { throw error })
-    dev.log.warn(`${dev.config} cannot be written (${(error as Error).message}): ${dev.name} is read-only`)
+    const file = await dev.io.open(path, { readOnly: true, ...how }).catch(() => { throw error })
+    dev.log.warn(`${path} cannot be written (${(error as Error).message}): ${dev.name} is read-only`)
     return file
   }
 }
 
-function describe(dev: DeviceInfo, file: IoFile): void {
+function describe(dev: DeviceInfo<FileOptions>, file: IoFile): void {
+  const direct = file.alignment > 1
   const blocks = Math.floor(file.granularity / dev.blockSize)
   dev.declare({
     ...(file.readOnly && { readOnly: true }),
@@ -30,8 +34,8 @@ function describe(dev: DeviceInfo, file: IoFile): void {
     sanitize: true,
     ...(!file.canPunch && { lacking: ['unmap'] as const }),
     unmapGranularityBlocks: Math.max(1, blocks),
-    // The page cache takes single blocks of a regular file at no loss; only a device has a physical block to report.
-    ...(file.blockDevice && { physicalExponent: Math.max(0, Math.floor(Math.log2(Math.min(file.granularity, MAX_PHYSICAL_BLOCK) / dev.blockSize))) }),
+    // The page cache takes single blocks of a regular file at no loss; without it, and on a device, parts of a larger one cost more.
+    ...((file.blockDevice || direct) && { physicalExponent: Math.max(0, Math.floor(Math.log2(Math.min(file.granularity, MAX_PHYSICAL_BLOCK) / dev.blockSize))) }),
   })
   if (dev.sizeBytes === 0) dev.resized(file.blockDevice ? file.size - (file.size % dev.blockSize) : file.size)
 }
@@ -40,11 +44,11 @@ export default defineHandler({
   subtype: 'file',
   summary: 'one regular file or block device',
 
-  checkConfig: checkPath,
+  checkConfig: (config, options: FileOptions | undefined) => checkPath(placeOf(config, options).path),
 
-  async open(dev): Promise<IoFile> {
+  async open(dev: DeviceInfo<FileOptions>): Promise<IoFile> {
     const file = await openFile(dev)
-    const wrong = sizeError(file, dev.sizeBytes, dev.name)
+    const wrong = sizeError(file, dev.sizeBytes, dev.name) ?? alignmentError(file, dev.blockSize, dev.name)
     if (wrong) {
       await file.close()
       throw wrong

@@ -20,6 +20,12 @@ export function sizeError(file: Pick<IoFile, 'path' | 'size' | 'blockDevice'>, s
   return refuse(`give the LUN size=${file.size}; a file is never cut off`)
 }
 
+/** Why a file in direct I/O cannot have blocks of `blockSize`, or undefined when it can. */
+export function alignmentError({ path, alignment }: Pick<IoFile, 'path' | 'alignment'>, blockSize: number, device: string): TcmuError | undefined {
+  if (blockSize % alignment === 0) return undefined
+  return new TcmuError('E_FILE_DIRECT', `${path} moves ${alignment} bytes at a time in direct I/O, and ${device} has blocks of ${blockSize}; give the LUN blocks of ${alignment}, or leave \`direct\` out`, { path, alignment, blockSize })
+}
+
 /** Nothing is at `path`, and it is not to be made. */
 export const missingError = (path: string, device: string): TcmuError =>
   new TcmuError('E_FILE_MISSING', mayMake(path)
