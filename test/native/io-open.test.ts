@@ -2,7 +2,6 @@ import { existsSync, linkSync, lstatSync, mkdirSync, statSync, symlinkSync, unli
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
-import { Status } from '../../packages/host/src/scsi/status'
 import { Segments } from '../../packages/host/src/wire'
 import { describeBackends, eachTest, temporaryFolder } from './lib'
 

@@ -42,7 +42,7 @@ static void Describe(const Job& job, uring::Sqe* sqe) {
   bool read = job.op == Op::kReadv;
   sqe->fd = job.fd;
   sqe->offset = static_cast<uint64_t>(job.offset);
-  sqe->rw_flags = job.durable ? RWF_DSYNC : 0;
+  sqe->rw_flags = job.durable && !read ? RWF_DSYNC : 0;
   sqe->user_data = reinterpret_cast<uint64_t>(&job);
   // A length of an operation has 32 bits, and the kernel moves at most INT_MAX rounded down to pages.
   if (count == 1 && first->iov_len <= INT_MAX) {
