@@ -60,9 +60,9 @@ const buffers = slots.map((_, i) => area.bytes.subarray(i * BLOCK, (i + 1) * BLO
 let seed = 1
 const position = () => ((seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff) % blocks) * BLOCK
 
-/** Keep `depth` operations under way for a while; how many there were. */
-async function keep(depth, operation) {
-  const until = performance.now() + seconds * 1000
+/** Keep `depth` operations under way for so long; how many there were. */
+async function keep(depth, operation, ms) {
+  const until = performance.now() + ms
   let done = 0
   const chain = async (slot) => {
     do {
@@ -98,24 +98,28 @@ async function openWays(direct) {
   return { ways, close }
 }
 
+/** Compiled code and awake processors: what comes first does not count, for fio (ramp_time) neither. */
+const WARM_MS = 200
 const measured = async (run) => {
+  await run(WARM_MS)
   const cpu = process.cpuUsage()
   const began = performance.now()
-  const operations = await run()
+  const operations = await run(seconds * 1000)
   const { user, system } = process.cpuUsage(cpu)
   return { iops: operations / ((performance.now() - began) / 1000), cpu: (user + system) / operations }
 }
 
 function fio(verb, depth, direct) {
   const run = spawnSync('fio', ['--name=x', `--filename=${path}`, `--rw=rand${verb}`, '--bs=4k', `--direct=${direct ? 1 : 0}`, '--ioengine=io_uring', `--iodepth=${depth}`,
-    `--size=${blocks * BLOCK}`, '--time_based', `--runtime=${seconds}`, '--randrepeat=0', '--invalidate=0', '--output-format=json'], { encoding: 'utf8' })
+    `--size=${blocks * BLOCK}`, '--time_based', `--runtime=${seconds}`, `--ramp_time=${WARM_MS}ms`, '--randrepeat=0', '--invalidate=0', '--output-format=json'], { encoding: 'utf8' })
   const job = JSON.parse(run.stdout).jobs[0]
   const { iops, runtime, total_ios: total } = job[verb]
   return { iops, cpu: ((job.usr_cpu + job.sys_cpu) / 100) * runtime * 1000 / total }
 }
 const hasFio = spawnSync('fio', ['--version']).status === 0
 
-const kinds = { cached: fillCache, cold: dropCache, direct: dropCache }
+/** Before each line, and before each run of it. */
+const kinds = { cached: { once: fillCache }, cold: { each: dropCache }, direct: { once: dropCache } }
 const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1]
 const wanted = flags.only.split(',').filter(Boolean)
 const lines = Object.keys(kinds).flatMap((kind) => ['read', 'write'].filter((verb) => kind !== 'cold' || verb === 'read').flatMap((verb) => DEPTHS.map((depth) => ({ kind, verb, depth }))))
@@ -124,14 +128,15 @@ const lines = Object.keys(kinds).flatMap((kind) => ['read', 'write'].filter((ver
 const rows = []
 for (const { kind, verb, depth } of lines) {
   const { ways, close } = await openWays(kind === 'direct')
-  const runs = Object.entries(ways[verb]).map(([name, operation]) => [name, () => measured(() => keep(depth, operation))])
+  const runs = Object.entries(ways[verb]).map(([name, operation]) => [name, () => measured((ms) => keep(depth, operation, ms))])
   if (hasFio && kind === 'direct') runs.push(['fio', () => fio(verb, depth, true)])
   if (flags.ways) runs.splice(0, Infinity, ...runs.filter(([name]) => flags.ways.split(',').includes(name)))
+  kinds[kind].once?.()
   const laps = Object.fromEntries(runs.map(([name]) => [name, []]))
   for (let round = 0; round < Number(flags.rounds); round++) {
     for (let i = 0; i < runs.length; i++) {
       const [name, run] = runs[(i + round) % runs.length]
-      kinds[kind]()
+      kinds[kind].each?.()
       laps[name].push(await run())
     }
   }
