@@ -1,8 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { IoEngine } from '../../packages/host/src/io'
+import { ioTable } from '../../packages/host/src/io/table'
+import { IoOp, loadNative } from '../../packages/host/src/platform'
 import { Status } from '../../packages/host/src/scsi/status'
 import { Segments } from '../../packages/host/src/wire'
 import { describeIf, type Lack, requires, testIf } from '../lib/requires'
@@ -110,6 +112,44 @@ for (const { by, lack } of backends) describeIf(requires.all(loop.lack, lack), `
       expect(same(back.slice(MiB, MiB), 0)).toBe(true)
       expect(statSync(loop.file).blocks).toBeLessThan(before)
     }
+  })
+
+  test('direct I/O at depth 32, and buffered reads of what it wrote', async () => {
+    const direct = await engine.open(loop.path, { direct: true })
+    expect(direct.alignment).toBeGreaterThanOrEqual(512)
+    const data = Array.from({ length: 32 }, (_, i) => filled(4096, i + 1))
+    expect(new Set(await settled(data.map((d, i) => direct.writev(d, i * 8192, i % 4 === 0))))).toEqual(new Set([Status.OK]))
+    data.forEach((d) => d.zero())
+    await settled(data.map((d, i) => direct.readv(d, i * 8192)))
+    expect(data.every((d, i) => same(d, i + 1))).toBe(true)
+    await expect(direct.readv(filled(100, 0), 0)).rejects.toMatchObject({ code: 'EINVAL' })
+    await direct.close()
+    const buffered = await engine.open(loop.path, { readOnly: true })
+    await settled(data.map((d, i) => buffered.readv(d, i * 8192)))
+    expect(data.every((d, i) => same(d, i + 1))).toBe(true)
+  })
+
+  test('its node lies in memory, its data does not: what is not cached is waited for elsewhere', async () => {
+    const writer = await engine.open(loop.path, { direct: true })
+    await writer.writev(filled(MiB, 4), 0)
+    await writer.close()
+    const core = loadNative()
+    const table = ioTable(1, 1)
+    let ready: () => void = () => undefined
+    const done = new Promise<void>((resolve) => (ready = resolve))
+    const raw = new core.IoEngine(table, () => ready(), 1, by === 'uring', 0)
+    const fd = openSync(loop.path, 'r')
+    const bytes = new Uint8Array(4096)
+    table.file[0] = raw.addFile(fd)
+    table.area[0] = raw.addArea(bytes)
+    table.op[0] = IoOp.READV
+    table.iovCount[0] = 1
+    table.iovLength[0] = bytes.length
+    expect(raw.submit(1)).toBe(1)
+    await done
+    expect([table.doneResult[0], bytes.every((b) => b === 4)]).toEqual([0, true])
+    raw.close()
+    closeSync(fd)
   })
 
   test('it has one writer', async () => {

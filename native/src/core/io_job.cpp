@@ -4,6 +4,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -102,8 +103,10 @@ Outcome RunWithoutWaiting(Job& job) {
 }
 
 bool LiesInMemory(int fd) {
+  // The node of a block device lies in memory (devtmpfs), its data does not.
+  struct stat st;
   struct statfs fs;
-  return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+  return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 static int64_t Checked(int64_t value) {
