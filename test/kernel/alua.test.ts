@@ -73,7 +73,8 @@ kernelCases('target port groups', {
       unlun 2; rmdir $core/d2/alua/here $core/d2/alua/there; remove d2`,
     'lost backend without another path: nobody is thrown out, I/O goes on when it is back': `
       sd=$(disk 1); settled; : > /run/d1/calls
-      ( sleep 4; rm /run/d1/away ) & touch /run/d1/away; sleep 0.5
+      touch /run/d1/away
+      ( for i in $(seq 600); do calls d1 | grep -q 'reopen reopen' && break; sleep 0.1; done; rm /run/d1/away ) &
       step 'write that waits' dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
       step 'read' dd if=/dev/$sd of=/dev/null bs=64k count=16 iflag=direct
       calls d1 | grep -q '^close reopen reopen' || fail "$(calls d1)"

@@ -31,8 +31,6 @@ import { count, type Counters, counters } from './statistics'
 import { transferOf } from './transfer'
 import { WriteCache } from './write-cache'
 
-
-
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
 export class DeviceRuntime implements LogicalUnit {
   readonly hooks: DeviceHooks = deviceHooks()
@@ -103,7 +101,7 @@ export class DeviceRuntime implements LogicalUnit {
       name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
       lockMode: () => lockModeOf(this.groups), background: { stop: () => Promise.all([this.operations.stop(), this.history.selfTests.background?.stop()]) }, limits: spec.limits, timing: parts.recovery,
     })
-    tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.commands, this.gate, task))
+    tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.table ?? this.commands, this.gate, task))
   }
 
   get name(): string { return this.parts.spec.name }
@@ -131,8 +129,8 @@ export class DeviceRuntime implements LogicalUnit {
     return this.live.count
   }
   get commands(): CommandTable {
-    const { rows, backend } = this.parts
-    if (this.table && this.tableOf === backend.state) return this.table
+    const { backend, rows } = this.parts
+    if (this.table !== undefined && this.tableOf === backend.state) return this.table
     this.tableOf = backend.state
     return (this.table = new CommandTable([...rowsFor(rows(backend.state), this), ...this.extensions.rows]))
   }
