@@ -25,12 +25,12 @@ _tcmu_host() {
     --log-level)
       mapfile -t COMPREPLY < <(compgen -W '0 1 2 3 4 5 crit error warning info debug debug-scsi-cmd' -- "$cur")
       return ;;
-    --portal | --lun | --placement | --target-name | --chap-user | --chap-mutual-user | --nofile | -f | --size | --options | --cfg | --refuses | --subtype | --block-size)
+    --portal | --poll-us | --lun | --placement | --target-name | --chap-user | --chap-mutual-user | --nofile | -f | --size | --options | --cfg | --refuses | --subtype | --block-size)
       return ;;
   esac
   local handlers='--handler-root --handler-path --config --log-level --placement' words
   case $command in
-    serve) words="$handlers --frontend --no-netlink --foreign --reset-ring --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
+    serve) words="$handlers --frontend --no-netlink --foreign --reset-ring --poll-us --portal --lun --target-name --chap-user --chap-secret-file --chap-mutual-user --chap-mutual-secret-file --allow-open-portal --state-dir --socket --dbus --no-dbus --debug --nofile --tcmu-log-dir --version --help" ;;
     handlers) words="$handlers --json --help" ;;
     devices) words='--json --socket --help' ;;
     eject | insert) words='--force --socket --help' ;;
