@@ -17,11 +17,13 @@ export interface ListFlags extends HandlerFlags {
   readonly socket?: string
 }
 
-function printHandlers({ handlers, refused }: Inventory, print: Print): void {
+function printHandlers({ handlers, disabled, refused }: Inventory, print: Print): void {
   if (handlers.length) {
     const rows = handlers.map((h) => [h.subtype, h.shape, `${h.package}@${h.version}`, h.configHelp.split('\n', 1).join()])
     for (const line of table([['SUBTYPE', 'SHAPE', 'PACKAGE', 'CONFIGURATION'], ...rows])) print(line)
   } else print('no handlers')
+  for (const h of handlers) if (h.restartFor !== undefined) print(`restart needed: ${h.package}@${h.restartFor} is installed, ${h.version} runs`)
+  for (const d of disabled) print(`found, disabled: ${d.subtype} (${d.shape}) of ${d.package}@${d.version}; to enable it: ${d.command}`)
   for (const warning of handlers.flatMap((h) => h.warnings)) print(`warning: ${warning}`)
   for (const r of refused) print(`refused: ${r.message}`)
 }

@@ -13,6 +13,8 @@ import type { Spawn, Spawned } from './spawn'
 
 export interface HandlerHostOptions {
   readonly start: HostStart
+  /** What to start when it is started: what is there may have changed. Throws when that is not to be. Default: `start`. */
+  readonly current?: () => HostStart
   readonly core: NativeCore
   readonly spawn: Spawn
   readonly log: HandlerLog
@@ -101,6 +103,11 @@ export class HandlerHost implements RemoteSite {
     }
   }
 
+  /** No device is open there, and nothing is asked. */
+  get idle(): boolean {
+    return this.devices.size === 0 && this.asking === 0
+  }
+
   /** What the handler is; starts its process. Rejects with what its code threw when it was loaded. */
   async load(): Promise<HandlerFacts> {
     await this.ready()
@@ -119,7 +126,8 @@ export class HandlerHost implements RemoteSite {
   }
 
   private async startOnce(): Promise<Running> {
-    const { core, spawn, start, log, heapMiB = 512 } = this.options
+    const { core, spawn, log, heapMiB = 512 } = this.options
+    const start = this.options.current?.() ?? this.options.start
     const spawned = spawn(core, heapMiB, (line) => log.info(`${this.subtype} says: ${line}`))
     const rpc = new Rpc(spawned, this.subtype, (event) => this.hear(event))
     const running = { spawned, rpc }
@@ -146,7 +154,7 @@ export class HandlerHost implements RemoteSite {
   private ping(): void {
     const { running } = this
     if (!running || this.closed) return
-    if (this.devices.size === 0 && this.asking === 0) {
+    if (this.idle) {
       this.rest()
       return
     }
@@ -296,7 +304,7 @@ export class HandlerHost implements RemoteSite {
       this.asking--
       open.link.close()
       // Another one may be closing there, or one be opened again.
-      if (this.devices.size === 0 && this.asking === 0) this.rest()
+      if (this.idle) this.rest()
     }
   }
 
