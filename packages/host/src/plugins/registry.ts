@@ -50,8 +50,8 @@ export class HandlerRegistry {
   }
 
   private survey(discovery: Discovery): void {
-    const { trust } = this.environment
-    this.refusals = [...discovery.refusals, ...(trust?.fault ? [trust.fault] : [])]
+    const fault = discovery.candidates.some((c) => c.origin === 'root') ? this.environment.trust?.fault : undefined
+    this.refusals = fault ? [...discovery.refusals, fault] : [...discovery.refusals]
     this.disabled = []
     this.entries = new Map()
     this.reasons.clear()
