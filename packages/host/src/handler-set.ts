@@ -46,7 +46,8 @@ export class HandlerSet {
   constructor(private readonly options: HandlerSetOptions) {
     this.log = handlerLog(options.log)
     this.supervisor = new Supervisor({
-      hostPackage, log: (handler) => handlerLog(options.log, { handler }), current: (subtype) => this.registry.find(subtype), trustRoot: this.root,
+      hostPackage, log: (handler) => handlerLog(options.log, { handler }), current: (subtype) => this.registry.find(subtype),
+      trust: this.root === undefined ? undefined : { root: this.root, asked: options.handlerRootAsked === true },
     })
   }
 

@@ -49,10 +49,10 @@ function map(device: number, _spec: RemoteSpec, lost: (e: Error) => void): UioPo
 }
 
 /** A package of the handler root is compared with what was enabled here, right before its code is imported. */
-function load({ packagePath, subtype, hostPackage, trustRoot }: Calls['load']['asks']): Promise<Handler> {
+function load({ packagePath, subtype, hostPackage, trust: places }: Calls['load']['asks']): Promise<Handler> {
   const guard = new PathGuard()
   const { candidates, refusals } = discover({ handlerPaths: [packagePath], guard })
-  const trust = trustRoot === undefined ? undefined : new Trust({ root: trustRoot, hostPackage, guard })
+  const trust = places && new Trust({ ...places, hostPackage, guard })
   const registry = new HandlerRegistry({ refusals, candidates: trust ? candidates.map((c) => ({ ...c, origin: 'root' })) : candidates }, {
     environment: environment({ kernel: release(), guard, trust }), load: withSdk(hostPackage, importModule),
   })

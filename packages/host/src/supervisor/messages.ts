@@ -9,7 +9,7 @@ export interface HostStart {
   /** Folder of the host's own package, whose SDK handlers get. */
   readonly hostPackage: string
   /** Handler root whose file of enabled packages has to have it; left out for packages from elsewhere. */
-  readonly trustRoot?: string
+  readonly trust?: { readonly root: string; readonly asked: boolean }
 }
 
 /** What a handler is, without its code. */

@@ -14,8 +14,8 @@ export interface SupervisorOptions {
   readonly log: (subtype: string) => HandlerLog
   /** The package that has a subtype now. Throws when none is to be used. */
   readonly current: (subtype: string) => Accepted
-  /** Of packages of the handler root. */
-  readonly trustRoot?: string
+  /** Where packages of the handler root have to be enabled. */
+  readonly trust?: HostStart['trust']
   readonly onCrash?: OnCrash
   readonly budget?: BudgetOptions
   readonly hangMs?: number
@@ -48,8 +48,8 @@ export class Supervisor {
   }
 
   private startOf({ candidate, manifest: { subtype } }: Accepted): HostStart {
-    const { hostPackage, trustRoot } = this.options
-    return { packagePath: candidate.path, subtype, hostPackage, ...(candidate.origin === 'root' && { trustRoot }) }
+    const { hostPackage, trust } = this.options
+    return { packagePath: candidate.path, subtype, hostPackage, ...(candidate.origin === 'root' && { trust }) }
   }
 
   /** Processes of code that is not installed any more go when nothing uses them; devices keep theirs. */
