@@ -5,7 +5,7 @@ import { reasonOf } from './errors'
 import type { Handler } from './handler'
 import { type FactLog, handlerLog, type Logger } from './log'
 import {
-  type Accepted, discover, type Discovery, type Environment, environment, HandlerRegistry, type ImportModule, importModule, KnownFiles, PathGuard, type RegistryChanges, type RegistryHooks, Trust, TRUST_FILE,
+  type Accepted, discover, type Discovery, type Environment, environment, type HandlerRecord, HandlerRegistry, type ImportModule, importModule, KnownFiles, PathGuard, type RegistryChanges, type RegistryHooks, Trust, TRUST_FILE,
 } from './plugins'
 import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
 
@@ -26,11 +26,10 @@ export interface HandlerSetOptions {
   readonly watch?: WatchTiming
 }
 
-/** What a rescan came to, for who asked for it. */
-export interface RescanReport extends RegistryChanges {
+/** What of the handler root is there after a rescan, for who asked for it. */
+export interface RescanReport {
   readonly handlerRoot: string | undefined
-  /** Devices of the subtypes that are withdrawn, or run other code than is installed. */
-  readonly inUse: readonly string[]
+  readonly handlers: readonly (Pick<HandlerRecord, 'package' | 'version' | 'subtype' | 'withdrawn' | 'restartFor'> & { readonly devices: readonly string[] })[]
 }
 
 const hostPackage = dirname(__dirname)
@@ -128,7 +127,16 @@ export class HandlerSet {
     for (const r of registry.refusals) if (!before.has(r.message)) this.options.log.warn({ code: r.code }, r.message)
     this.tell(changes)
     changed()
-    return { ...changes, handlerRoot: this.root, inUse: [...changes.withdrawn, ...changes.restart, ...changes.updated].flatMap(devicesOf) }
+    return this.report()
+  }
+
+  private report(): RescanReport {
+    const { handlers } = this.registry.inventory()
+    return {
+      handlerRoot: this.root,
+      handlers: handlers.filter((h) => h.origin === 'root')
+        .map(({ package: name, version, subtype, withdrawn, restartFor }) => ({ package: name, version, subtype, withdrawn, restartFor, devices: this.options.devicesOf(subtype) })),
+    }
   }
 
   private tell({ added, removed, updated, restart, withdrawn }: RegistryChanges): void {

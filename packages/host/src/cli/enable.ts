@@ -53,7 +53,7 @@ export async function enableHandler(name: string, flags: RootFlags, at: Surround
   const report = await root.alone(() => enablePackage(pkg, root))
   const host = await root.tellHost()
   if (flags.json) print(JSON.stringify({ ...report, host }, undefined, 2))
-  else for (const line of [...reportLines(report), ...hostLines(host, root.root)]) print(line)
+  else for (const line of [...reportLines(report), ...hostLines(host, pkg.name, root.root)]) print(line)
 }
 
 /** `tcmu-host handlers disable`. */
@@ -65,5 +65,5 @@ export async function disableHandler(name: string, flags: RootFlags, at: Surroun
   await root.alone(() => file.set(known, undefined))
   const host = await root.tellHost()
   if (flags.json) print(JSON.stringify({ package: known, enabled: false, host }, undefined, 2))
-  else for (const line of [`${known} is disabled`, ...hostLines(host, root.root)]) print(line)
+  else for (const line of [`${known} is disabled`, ...hostLines(host, known, root.root)]) print(line)
 }

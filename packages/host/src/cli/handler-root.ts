@@ -102,15 +102,20 @@ export class HandlerRoot {
   }
 }
 
-/** What a running host made of it, in lines. */
-export function hostLines(report: RescanReport | undefined, root: string): string[] {
+type Served = RescanReport['handlers'][number]
+
+function lineOf({ subtype, version, withdrawn, restartFor }: Served): string {
+  if (withdrawn !== undefined) return `The running host opens no new devices of ${subtype}`
+  if (restartFor !== undefined) return `The running host has ${version} of ${subtype} in its own process, and uses ${restartFor} after a restart: restart needed`
+  return `The running host has ${subtype}, for devices that open from now on`
+}
+
+/** What a running host makes of a package, in lines; none when no host runs. */
+export function hostLines(report: RescanReport | undefined, name: string, root: string): string[] {
   if (!report) return []
   if (report.handlerRoot !== root) return [`The running host looks into another handler root: ${report.handlerRoot ?? 'none'}`]
-  const { added, removed, updated, restart, withdrawn, inUse } = report
-  const said: readonly (readonly [readonly string[], string])[] = [
-    [added, 'has it now'], [removed, 'has let go of it'], [updated, 'uses the new code for the next device that opens'],
-    [restart, 'runs the old code in its own process: restart needed'], [withdrawn, 'opens no new devices of it'],
-  ]
-  const lines = said.filter(([subtypes]) => subtypes.length).map(([subtypes, what]) => `The running host ${what}: ${subtypes.join(', ')}`)
-  return inUse.length ? [...lines, `Open devices go on with the code they have: ${inUse.join(', ')}`] : lines
+  const mine = report.handlers.filter((h) => h.package === name)
+  if (mine.length === 0) return ['The running host does not use it']
+  const open = mine.flatMap((h) => h.devices)
+  return [...mine.map(lineOf), ...(open.length ? [`Devices that are open keep the code they were opened with: ${open.join(', ')}`] : [])]
 }

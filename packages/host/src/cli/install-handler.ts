@@ -41,7 +41,7 @@ async function settled(pkg: InstalledPackage, root: HandlerRoot, enable: boolean
 async function finish(reports: readonly PackageReport[], before: readonly string[], root: HandlerRoot, flags: RootFlags, print: Print): Promise<void> {
   const host = await root.tellHost()
   if (flags.json) print(JSON.stringify({ packages: reports, host }, undefined, 2))
-  else for (const line of [...before, ...reports.flatMap(reportLines), ...hostLines(host, root.root)]) print(line)
+  else for (const line of [...before, ...reports.flatMap((r) => [...reportLines(r), ...hostLines(host, r.package, root.root)])]) print(line)
 }
 
 /** `tcmu-host install`: a package comes into the handler root, and is enabled only when that is said. */
@@ -70,7 +70,7 @@ export async function uninstallHandler(name: string, flags: RootFlags, at: Surro
   })
   const host = await root.tellHost()
   if (flags.json) print(JSON.stringify({ package: known, host }, undefined, 2))
-  else for (const line of [`${known} is removed`, ...hostLines(host, root.root)]) print(line)
+  else for (const line of [`${known} is removed`, ...hostLines(host, known, root.root)]) print(line)
 }
 
 interface Before {

@@ -121,8 +121,9 @@ export class HandlerRegistry {
       return old.withdrawn ? 'added' : 'same'
     }
     if (!old.loaded) return 'updated'
-    this.entries.set(subtype, { ...old, withdrawn: undefined, newer: now.accepted.candidate.version })
-    return 'restart'
+    const newer = now.accepted.candidate.version
+    this.entries.set(subtype, { ...old, withdrawn: undefined, newer })
+    return old.newer === newer ? 'same' : 'restart'
   }
 
   /** Forget what was only kept for devices that are gone by now; returns whether there was any. */
