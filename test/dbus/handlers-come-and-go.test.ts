@@ -86,7 +86,7 @@ describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires
     put('inline', '2.0.0')
     expect(await tcmu('handlers', 'enable', 'inline')).toMatch(/The running host has 1\.0\.0 of inline in its own process, and uses 2\.0\.0 after a restart: restart needed\n/)
     expect(await ask('inline')).toMatch(/'1\.0\.0, process/)
-    expect(host.output).toMatch(/inline: version 2\.0\.0 is installed, and 1\.0\.0 runs in this process: restart needed/)
+    await until(() => /inline: version 2\.0\.0 is installed, and 1\.0\.0 runs in this process: restart needed/.test(host.output), 'the log says so', WAIT_MS)
   })
 
   test('one in use that is disabled takes nothing new, and stays on the bus for its device', async () => {

@@ -45,7 +45,7 @@ export class HandlerSet {
   constructor(private readonly options: HandlerSetOptions) {
     this.log = handlerLog(options.log)
     this.supervisor = new Supervisor({
-      hostPackage, log: (handler) => handlerLog(options.log, { handler }), current: (subtype) => this.registry.find(subtype),
+      hostPackage, log: ({ manifest }) => handlerLog(options.log, { handler: manifest.subtype, ...this.packageOf(manifest.subtype) }), current: (subtype) => this.registry.find(subtype),
       trust: this.root === undefined ? undefined : { root: this.root, asked: options.handlerRootAsked === true },
     })
   }
@@ -80,6 +80,12 @@ export class HandlerSet {
     if (candidate.origin !== 'root') return
     const judged = this.trust(this.options.guard ?? new PathGuard(), new KnownFiles())!.judge(candidate)
     if (typeof judged !== 'string') throw judged
+  }
+
+  /** What log lines say of code that did not come with the host. Throws as `load` does. */
+  packageOf(subtype: string): { readonly package?: string } {
+    const { origin, package: name, version } = this.registry.find(subtype).candidate
+    return origin === 'bundled' ? {} : { package: `${name}@${version}` }
   }
 
   /** The handler, or where its code is not to run in this thread, its stand-in. */

@@ -235,7 +235,7 @@ export class Host {
 
   private async openDevice(spec: DeviceSpec, serial?: () => string): Promise<DeviceRuntime> {
     const { name, subtype } = spec
-    const log = handlerLog(this.log, { device: name, handler: subtype })
+    const log = handlerLog(this.log, { device: name, handler: subtype, ...this.set.packageOf(subtype) })
     this.registry.checkOptions(subtype, spec.options, name)
     const handler = await this.set.load(subtype)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)

@@ -11,7 +11,7 @@ import { type Spawn, spawnProcess, spawnWorker } from './spawn'
 
 export interface SupervisorOptions {
   readonly hostPackage: string
-  readonly log: (subtype: string) => HandlerLog
+  readonly log: (accepted: Accepted) => HandlerLog
   /** The package that has a subtype now. Throws when none is to be used. */
   readonly current: (subtype: string) => Accepted
   /** Where packages of the handler root have to be enabled. */
@@ -42,9 +42,12 @@ export class Supervisor {
   }
 
   private make(accepted: Accepted, placement: Exclude<Placement, 'inline'>): HandlerHost {
-    const { subtype } = accepted.manifest
+    const { candidate: c, manifest: { subtype } } = accepted
     const { log, current, ...rest } = this.options
-    return new HandlerHost({ ...rest, core: loadNative(), spawn: spawns[placement], log: log(subtype), start: this.startOf(accepted), current: () => this.startOf(current(subtype)) })
+    return new HandlerHost({
+      ...rest, core: loadNative(), spawn: spawns[placement], log: log(accepted), who: `${subtype} (${c.package}@${c.version})`,
+      start: this.startOf(accepted), current: () => this.startOf(current(subtype)),
+    })
   }
 
   private startOf({ candidate, manifest: { subtype } }: Accepted): HostStart {
