@@ -100,7 +100,6 @@ describe('contained in their processes', () => {
     ['import_pollutes', `Object.prototype.polluted = 1; module.exports = { subtype: 'import_pollutes', checkConfig: () => 'in its own process', open() {}, read() {}, write() {} }`, /^in its own process$/],
     ['import_loops', 'for (;;);', /the process of import_loops \(import_loops@1\.2\.3\) did not answer "load" in 60 s/],
   ]
-  const hooks = ['checkConfig', 'open', 'read', 'write', 'flush', 'unmap', 'writeSame', 'compareAndWrite', 'extents', 'reconfigure', 'close']
   /** A disk in memory whose configuration is what it does, and where: `throw:read`. */
   const misbehaving = (subtype: string): string => `
 const does = {
@@ -183,7 +182,7 @@ module.exports = { subtype: '${subtype}', ...Object.fromEntries(Object.entries(g
     const mine = (): string | undefined => lines.slice(from).find((l) => l.includes(`${device.name}: `) && l.includes('failed: '))
     await until(() => mine() !== undefined, 'a line of the log', 20_000)
     expect(mine()).toMatch(/"package":"hooks@1\.2\.3"/)
-    expect(mine()).toMatch(config.startsWith('throw') ? new RegExp(`thrown in ${hook}`) : config.startsWith('reject') ? new RegExp(`rejected in ${hook}`) : /no status|not with a status|wanted|not a list|extent/)
+    expect(mine()).toMatch(config.startsWith('throw') ? new RegExp(`thrown in ${hook}`) : config.startsWith('reject') ? new RegExp(`rejected in ${hook}`) : hook === 'extents' ? /the handler answered with \w+, not with a list of extents/ : /no status|not with a status/)
     await beside()
   })
 
@@ -221,5 +220,4 @@ module.exports = { subtype: '${subtype}', ...Object.fromEntries(Object.entries(g
     expect(lines.some((l) => l.includes('thrown in close'))).toBe(true)
     expect(readFileSync(join(temp.path, 'good.img')).subarray(8 * 512, 9 * 512)).toEqual(Buffer.alloc(512, 7))
   })
-  expect(hooks).toHaveLength(11)
 })
