@@ -134,7 +134,7 @@ module.exports = { subtype: '${subtype}', ...Object.fromEntries(Object.entries(g
 
   const lun = (cfgstring: string, i: number): NonNullable<HostOptions['luns']>[number] => {
     const [subtype, config] = cfgstring.split('/') as [string, string]
-    return { name: `d${i}`, subtype, config: subtype === 'file' ? join(temp.path, config) : config, sizeBytes: 2 ** 20, blockSize: 512 }
+    return { name: `d${i}`, subtype, config: subtype === 'file' ? join(temp.path, config) : config, sizeBytes: 2 ** 20, blockSize: 512, readOnly: false, options: undefined, serial: undefined }
   }
   async function start(cfgstrings: readonly string[]): Promise<Host> {
     const host = createHost({

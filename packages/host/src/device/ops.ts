@@ -27,8 +27,9 @@ const extentStates: ReadonlySet<unknown> = new Set<Extent['state']>(['mapped', '
 const isExtent = (e: Partial<Extent> | null | undefined): boolean => Number.isSafeInteger(e?.offset) && Number.isSafeInteger(e?.length) && extentStates.has(e?.state)
 
 function extentsIn(value: readonly Extent[]): readonly Extent[] {
-  if (Array.isArray(value) && value.every(isExtent)) return value
-  throw new TypeError(`the handler answered with ${Array.isArray(value) ? 'other things' : typeof value}, not with a list of extents`)
+  const isList = Array.isArray(value as unknown)
+  if (isList && value.every(isExtent)) return value
+  throw new TypeError(`the handler answered with ${isList ? 'other things' : typeof value}, not with a list of extents`)
 }
 
 /** A hook with one tap is that tap; with more it is the compiled chain. Looked at when it is first called: filters tap until then. */
