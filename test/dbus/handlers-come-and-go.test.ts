@@ -86,6 +86,7 @@ describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires
     put('inline', '2.0.0')
     expect(await tcmu('handlers', 'enable', 'inline')).toMatch(/The running host has 1\.0\.0 of inline in its own process, and uses 2\.0\.0 after a restart: restart needed\n/)
     expect(await ask('inline')).toMatch(/'1\.0\.0, process/)
+    expect(await tcmu('handlers')).toMatch(/^restart needed: inline@2\.0\.0 is installed, and the running host has 1\.0\.0 in its own process$/m)
     await until(() => /inline: version 2\.0\.0 is installed, and 1\.0\.0 runs in this process: restart needed/.test(host.output), 'the log says so', WAIT_MS)
   })
 

@@ -18,7 +18,7 @@ const worksOnRoot = (c: Command): Command => c
 
 /** `handlers enable` and `handlers disable`, which have the options of `handlers`. */
 export function picksHandlers(handlers: Command, at: Surroundings, print: Print): Command {
-  handlers.option('--json', 'as JSON').option('--socket <path>', 'control socket of the running host that is told (enable, disable)')
+  handlers.option('--json', 'as JSON').option('--socket <path>', 'control socket of the running host that is asked, or told (enable, disable)')
   const pick = (name: string, description: string, run: typeof enableHandler): void => void handlers.command(name)
     .description(description).exitOverride().allowExcessArguments(false).configureHelp({ showGlobalOptions: true })
     .argument('<name>', 'a package of the handler root, or one of its subtypes')

@@ -84,7 +84,8 @@ class Walk {
     this.seen.add(folder)
     const read = readPackageJson(folder)
     if (read.kind !== 'ok') return
-    for (const name of dependenciesOf(read.json)) this.dependency(folder, name)
+    // Handlers import the SDK, whether they say so or not, and a copy that is found goes before the host's.
+    for (const name of new Set([...dependenciesOf(read.json), SDK])) this.dependency(folder, name)
   }
 
   /** Each place where it is found: which one Node.js takes depends on how it is imported. */

@@ -56,6 +56,7 @@ describe('the digest', () => {
     const others: Files[] = [{ 'd/x': '' }, { 'e/x': '' }, { 'o/package.json': '{}' }, { '@tcmu/host/package.json': '{}' }, { 'd/node_modules/e/index.js': '' }]
     for (const more of others) expect(digestOf({ ...files, ...more })).not.toBe(digest)
     expect(digestOf({ ...files, 'other/x': '', 'unnamed/index.js': '' })).toBe(digest)
+    expect(digestOf({ '@tcmu/host/package.json': '{}' })).not.toBe(digestOf({}))
   })
 
   test("leaves the running host's own package out, and follows packages that are linked", () => {
