@@ -22,8 +22,18 @@ export const errorTable = {
   E_HANDLER_IMPORT: `${refused}. The code was loaded and failed; report it to the authors of the package`,
   E_HANDLER_MISMATCH: `${refused}. The manifest and the code disagree; report it to the authors of the package`,
   E_HANDLER_ENGINE: `${refused}. It is used all the same`,
+  E_HANDLER_DISABLED: 'package {package} in {path} is found, disabled: nothing of it is used until `{command}` enables it',
+  E_HANDLER_CHANGED: `${refused}. If that is meant, \`{command}\` enables it as it is now`,
+  E_HANDLER_FILES: `${refused}. What cannot be fingerprinted is not enabled; report it to the authors of the package`,
+  E_HANDLER_TRUST_FILE: `${refused}. It says what is enabled in this handler root, and nothing is until it is mended; or remove it, and enable again what you trust`,
   E_HANDLER_SHAPE: 'handler {handler}: {reason}',
   E_UNKNOWN_SUBTYPE: 'no handler {subtype}; this host has {known}. `tcmu-host handlers` lists them and says what was refused',
+
+  // Installing handlers.
+  E_PACKAGE_TEXT: '{text} is nothing that can be installed: {reason}. Give NAME, NAME@RANGE, a tarball (./x.tgz) or a folder (./x)',
+  E_NO_PACKAGE: '{name}: {reason}. `tcmu-host handlers` lists what there is',
+  E_NPM: 'npm {what} in {root}: {reason}',
+  E_INSTALL_ROOT: 'the handler root {root}: {reason}',
 
   // Files that handlers open.
   E_FILE_PATH: '{path} cannot name a file: {reason}. Give an absolute path, as in file//srv/disk0.img',

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { check, type CheckFlags } from './check'
 import { examples, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
+import { installsHandlers, picksHandlers, ROOT_FLAG } from './handler-commands'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import { type MediumFlags, moveMedium } from './medium'
 import type { ServeFlags, Surroundings } from './options'
@@ -14,7 +15,7 @@ const collect = (value: string, before: readonly string[]): readonly string[] =>
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const looksAtHandlers = (c: Command): Command => c
-  .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
+  .option(...ROOT_FLAG)
   .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
   .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, process for others)', collect, [])
@@ -102,9 +103,9 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--socket <path>', 'control socket (default: tcmu-host.sock in $XDG_RUNTIME_DIR, /run/tcmu/host.sock for root)')
     .action(async (flags: ServeFlags) => exit(await serve(flags, at)))
 
-  looksAtHandlers(command('handlers', 'list the handlers found, and what was refused and why', handlerHelp))
-    .option('--json', 'as JSON')
+  picksHandlers(looksAtHandlers(command('handlers', 'list the handlers found, and what is disabled or was refused; enable one, or disable it', handlerHelp)), at, print)
     .action((flags: ListFlags) => listHandlers(flags, at, print))
+  installsHandlers(command, at, print)
 
   command('devices', 'list the devices of the running host', examples.devices)
     .option('--json', 'as JSON')

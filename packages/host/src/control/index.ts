@@ -1,7 +1,7 @@
 export * from './address'
 export * from './cfgstring'
 export { type Config, configFiles, type ConfigPlaces, loadConfig, noConfig } from './config-file'
-export { ConfigWatch } from './config-watch'
+export { ConfigWatch, type WatchTiming } from './config-watch'
 export { logLevelNames, type PortGroupConfig } from './config-schema'
 export { DbusService, type DbusOptions } from './dbus'
 export { socketPaths, systemBusAddress } from './dbus-address'

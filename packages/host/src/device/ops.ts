@@ -1,6 +1,6 @@
 import { SyncBailHook } from 'tapable'
 import type { Answer, BlocksHandler, CommandsHandler, DeviceProperties } from '../handler/types'
-import type { Abilities, AbilityName, BlockIo, BlockOps, BlockRange, Result } from '../scsi'
+import type { Abilities, AbilityName, BlockIo, BlockOps, BlockRange, Extent, Result } from '../scsi'
 import { Status } from '../scsi/status'
 import { isThenable } from './fault'
 
@@ -21,6 +21,15 @@ function answer(value: Answer): Result {
   if (value === undefined) return Status.OK
   if (!isThenable(value)) throw new TypeError(`the handler answered with ${value === null ? 'null' : typeof value}, not with a status`)
   return Promise.resolve(value).then(settled)
+}
+
+const extentStates: ReadonlySet<unknown> = new Set<Extent['state']>(['mapped', 'deallocated', 'anchored'])
+const isExtent = (e: Partial<Extent> | null | undefined): boolean => Number.isSafeInteger(e?.offset) && Number.isSafeInteger(e?.length) && extentStates.has(e?.state)
+
+function extentsIn(value: readonly Extent[]): readonly Extent[] {
+  const isList = Array.isArray(value as unknown)
+  if (isList && value.every(isExtent)) return value
+  throw new TypeError(`the handler answered with ${isList ? 'other things' : typeof value}, not with a list of extents`)
 }
 
 /** A hook with one tap is that tap; with more it is the compiled chain. Looked at when it is first called: filters tap until then. */
@@ -46,7 +55,7 @@ export function wireOps<S>(handler: BlocksHandler<S>, backend: { readonly state:
     ...(h.unmap && { unmap: (range) => answer(h.unmap!(b.state, range)) }),
     ...(h.writeSame && { writeSame: (io) => answer(h.writeSame!(b.state, io)) }),
     ...(h.compareAndWrite && { compareAndWrite: (io) => answer(h.compareAndWrite!(b.state, io)) }),
-    ...(h.extents && { extents: (range) => h.extents!(b.state, range) }),
+    ...(h.extents && { extents: async (range) => extentsIn(await h.extents!(b.state, range)) }),
     ...(h.space && { space: () => h.space!(b.state) }),
   }
 }
