@@ -135,6 +135,15 @@ export class DeviceRuntime implements LogicalUnit {
     return (this.table = new CommandTable([...rowsFor(rows(backend.state), this), ...this.extensions.rows]))
   }
 
+  /** What `open` of the handler gave. */
+  get handlerState(): unknown {
+    return this.parts.backend.state
+  }
+
+  emulate(task: Task): Result {
+    return runRow(this, this.commands, this.gate, task)
+  }
+
   extend(part: LunExtension): void {
     this.extensions.add(part)
     this.table = undefined

@@ -3,6 +3,7 @@ import { quote, reasonOf, tcmuError } from '../errors'
 import type { Handler } from '../handler/types'
 import { type Candidate, type Origin, recordOf, refusal, type Refusal, type RefusalRecord } from './candidate'
 import type { Discovery } from './discover'
+import { givenHandler } from './given'
 import { importModule, type ImportModule, loadHandler } from './load'
 import { checkOptions } from './options'
 import { type Accepted, type Environment, Validator } from './validate'
@@ -19,6 +20,8 @@ export interface RegistryDeps {
   readonly environment: Environment
   readonly hooks?: RegistryHooks
   readonly load?: ImportModule
+  /** Handlers that need not be found; they come before all others. */
+  readonly given?: readonly Handler[]
 }
 
 /** One accepted package as lists show it. */
@@ -58,8 +61,16 @@ export class HandlerRegistry {
 
   constructor(discovery: Discovery, private readonly deps: RegistryDeps) {
     this.refusals = [...discovery.refusals]
+    for (const handler of deps.given ?? []) this.give(handler)
     const validator = new Validator(deps.environment)
     for (const candidate of discovery.candidates) this.admit(candidate, validator)
+  }
+
+  private give(handler: Handler): void {
+    const accepted = givenHandler(handler)
+    const { subtype } = handler
+    if (this.entries.has(subtype)) throw refusal('E_HANDLER_DUPLICATE', accepted.candidate, 'handlers', 'a subtype of its own', `${quote(subtype)} twice`)
+    this.entries.set(subtype, { accepted, loading: Promise.resolve(handler), loaded: true })
   }
 
   private admit(candidate: Candidate, validator: Validator): void {
