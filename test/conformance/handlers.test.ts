@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import exec from '@tcmu/handler-exec'
 import file from '@tcmu/handler-file'
 import optical from '@tcmu/handler-file-optical'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
@@ -24,9 +25,14 @@ const freshImage = (): string => {
 /** The host's own I/O engine; made when the first promise opens a file. */
 const engineIo = { open: (...a: Parameters<IoEngine['open']>) => engine.open(...a) } as IoEngine
 
+/** As root the host runs nothing that others could change, so the example is copied to where nobody can. */
+const python = join(folder, 'ram.py')
+copyFileSync(join(__dirname, '../../packages/handler-exec/examples/ram.py'), python)
+
 const handlers: readonly (readonly [string, Conformance])[] = [
   ['file', { handler: file, config: fresh, geometry: { sizeBytes: 16 * MIB }, badConfigs: ['', 'relative'] }],
   ['file, blocks of 4096 bytes', { handler: file, config: fresh, geometry: { sizeBytes: 16 * MIB, blockSize: 4096 } }],
+  ['exec with a program in Python', { handler: exec, config: python, geometry: { sizeBytes: 16 * MIB }, volatile: true, badConfigs: ['', 'relative', '/nowhere/program', `${python};what=1`, 'unix:/nowhere.sock'] }],
   ['fbo', { handler: optical, config: freshImage, geometry: { sizeBytes: MIB, blockSize: 2048 }, badConfigs: ['relative'] }],
 ]
 
