@@ -93,13 +93,15 @@ export class Connection implements AnswerSink {
   /** One that waits is gone at once. The program is asked about one it has: it may be writing, which has to end before anybody is told. */
   private cancel(request: Request): void {
     if (this.waiting.delete(request)) return request.fail(errnoError('ABORT_ERR', 'aborted'))
+    if (!this.limits.cancels) return
+    request.expired = true
     request.dueAt = Math.min(request.dueAt, performance.now() + GRACE_MS)
     this.tellCancelled(request)
     this.rewatch()
   }
 
   private tellCancelled(request: Request): void {
-    if (request.cancelled || !this.limits.cancels) return
+    if (request.cancelled || !this.limits.cancels || this.why !== undefined) return
     request.cancelled = true
     this.transport.to.write(RequestFrame.encode({ magic: REQUEST_MAGIC, id: request.id, op: ops.cancel.code }))
   }
@@ -142,7 +144,7 @@ export class Connection implements AnswerSink {
       request.fail(errnoError('EBUSY', 'its program has too much to do'))
     }
     for (const request of [...this.underWay.values()].filter((r) => r.dueAt <= now)) {
-      if (request.expired || request.ask.signal?.aborted) return this.break(`it did not answer ${request.ask.op.name} in time`)
+      if (request.expired) return this.break(`it did not answer ${request.ask.op.name} in time`)
       request.expired = true
       request.dueAt = now + Math.min(GRACE_MS, this.limits.deadlineMs)
       this.tellCancelled(request)

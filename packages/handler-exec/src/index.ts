@@ -7,7 +7,7 @@ import { checkPlace } from './trust'
 
 function propertiesOf(terms: Terms): DeviceProperties {
   return {
-    ...(!can(terms, 'UNMAP') && { lacking: ['unmap'] as const }), writeCache: can(terms, 'FLUSH'), unmappedReadsZero: can(terms, 'UNMAP_ZEROES'),
+    ...(!can(terms, 'UNMAP') && { lacking: ['unmap', 'extents'] as const }), writeCache: can(terms, 'FLUSH'), unmappedReadsZero: can(terms, 'UNMAP_ZEROES'),
     ...(can(terms, 'READ_ONLY') && { readOnly: true }), ...(can(terms, 'SOLID_STATE') && { solidState: true }),
   }
 }
@@ -62,6 +62,8 @@ export default defineHandler({
   write,
   fua: 'native',
   flush: (program) => (can(program.terms, 'FLUSH') ? program.flush({ op: ops.flush }) : Status.OK),
+  // SBC-3 table 77: "mapped" is also what is said of blocks that nothing is known of.
+  extents: (_, { offset, length }) => [{ offset, length, state: 'mapped' }],
   unmap: (program, { offset, length, signal }) => program.change({ op: ops.unmap, offset, length, signal }),
   writeSame: (program, { data, offset, length, signal }) =>
     (can(program.terms, 'WRITE_SAME') ? program.change({ op: ops.writeSame, offset, length, payload: data.toBuffer(), signal }) : Status.NOT_HANDLED),

@@ -32,8 +32,18 @@ const within = (work: Promise<unknown>, ms: number): Promise<boolean> => new Pro
   })
 })
 
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, signal)
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 function startProgram({ path, args }: ExecConfig, tell: (line: string) => void): Transport {
-  const child = spawn(path, args, { cwd: '/', env: environment, stdio: ['pipe', 'pipe', 'pipe'] })
+  // A group of its own: what a terminal sends to the host (Ctrl-C) is not for it, and what it has started ends with it.
+  const child = spawn(path, args, { cwd: '/', env: environment, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
   const said = new LastLines(tell)
   child.stderr.setEncoding('utf8').on('data', (s: string) => said.push(s))
   for (const stream of child.stdio) stream?.on('error', () => undefined)
@@ -53,11 +63,11 @@ function startProgram({ path, args }: ExecConfig, tell: (line: string) => void):
   const leave = async (): Promise<void> => {
     child.stdin.end()
     if (await within(ended, LEAVE_MS)) return
-    child.kill('SIGTERM')
-    if (!(await within(ended, LEAVE_MS))) child.kill('SIGKILL')
+    signalGroup(child.pid, 'SIGTERM')
+    if (!(await within(ended, LEAVE_MS))) signalGroup(child.pid, 'SIGKILL')
     await ended
   }
-  return { to: child.stdin, from: child.stdout, ended, lastLines: said.lines, leave, kill: () => void child.kill('SIGKILL') }
+  return { to: child.stdin, from: child.stdout, ended, lastLines: said.lines, leave, kill: () => signalGroup(child.pid, 'SIGKILL') }
 }
 
 function connectSocket({ path }: ExecConfig): Transport {
