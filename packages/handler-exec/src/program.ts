@@ -80,7 +80,7 @@ export class Program {
       : `it is started again in ${pause} ms`
     dev.log.error(`${dev.name}: ${config.path}: ${why}; ${next}${said}`, { stderr: lines })
     this.state = pause === undefined ? 'parked' : 'restarting'
-    if (pause !== undefined) this.timer = setTimeout(() => (this.restart = this.again()), pause)
+    if (pause !== undefined) this.timer = setTimeout(() => void (this.restart = this.again()), pause)
   }
 
   private async again(): Promise<void> {
