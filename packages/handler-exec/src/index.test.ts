@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +12,7 @@ import { LastLines } from './stderr'
 import { RestartBudget } from './budget'
 import { parseConfig, type ExecConfig } from './config'
 import { ops } from './frames'
-import { disk, Peer } from './testing/peer'
+import { disk, Peer, welcome } from './testing/peer'
 
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-exec-'))
 chmodSync(folder, 0o755)
@@ -77,6 +78,79 @@ test.each([
   const log = new LogLines()
   const opened = testDevice(exec, { config: `${make()};deadline=0.5`, log, ...(reason === undefined && { sizeBytes: 0 }) })
   await expect(opened).rejects.toThrow(reason ?? /E_EXEC: .*EINVAL: .*give the LUN a size/)
+})
+
+describe('over a Unix socket', () => {
+  /** A program that listens: a disk in memory for each connection. */
+  async function listening(instead: Parameters<typeof disk>[1] = {}): Promise<{ path: string; drop: () => void; close: () => void; memory: Buffer; connections: () => number }> {
+    const inner = mkdtempSync(join(folder, 'socket-'))
+    chmodSync(inner, 0o755)
+    const memory = Buffer.alloc(65536)
+    const sockets = new Set<Socket>()
+    let count = 0
+    const server = createServer((socket) => {
+      count++
+      sockets.add(socket)
+      socket.on('error', () => undefined).once('close', () => sockets.delete(socket))
+      const peer = new Peer(disk(memory, instead))
+      socket.pipe(peer.to)
+      peer.from.pipe(socket)
+    })
+    const path = join(inner, 's')
+    await new Promise<void>((resolve) => void server.listen(path, resolve))
+    const drop = (): void => sockets.forEach((s) => s.destroy())
+    return { path, drop, memory, connections: () => count, close: () => (drop(), void server.close()) }
+  }
+
+  test('a program that listens is a disk; a connection that is lost is made again', async () => {
+    const { path, drop, close, memory, connections } = await listening()
+    const log = new LogLines()
+    const device = await testDevice(exec, { config: `unix:${path}`, sizeBytes: 65536, log })
+    const it = initiatorOf(device)
+    expect((await it.write(1, Buffer.alloc(512, 8))).status).toBe(0)
+    expect(memory[512]).toBe(8)
+    drop()
+    await until(async () => (await it.read({ lba: 1, blocks: 1 })).status === 0 && connections() === 2)
+    expect((await it.read({ lba: 1, blocks: 1 })).data).toEqual(Buffer.alloc(512, 8))
+    expect(log.lines.join('\n')).toMatch(/(it closed the connection|EPIPE|ECONNRESET).*; it is connected to again in 100 ms/)
+    await device.close(1000)
+    close()
+  })
+
+  test('an errno that says that the backend is gone has the host open the device again', async () => {
+    let failing = true
+    const { path, close, connections } = await listening({
+      read: (r, p) => (failing ? ((failing = false), p.answer(r.id, Buffer.from('the array has gone'), 'ENOTCONN')) : p.answer(r.id, Buffer.alloc(r.length, 6))),
+    })
+    const device = await testDevice(exec, { config: `unix:${path}`, sizeBytes: 65536, log: new LogLines() })
+    const it = initiatorOf(device)
+    expect((await it.read({ lba: 0, blocks: 1 })).status).toBe(8)
+    await until(async () => (await it.read({ lba: 0, blocks: 1 })).status === 0)
+    expect(connections()).toBe(2)
+    await device.close(1000)
+    close()
+  })
+
+  test('more than a payload holds goes in pieces', async () => {
+    const lengths: number[] = []
+    const memory = Buffer.alloc(65536)
+    const { path, close } = await listening({
+      hello: (r, p) => p.answer(r.id, welcome({ maxPayload: 4096, abilities: 0 })),
+      write: (r, p) => (lengths.push(r.payload.length), r.payload.copy(memory, r.offset), p.answer(r.id)),
+      read: (r, p) => (lengths.push(r.length), p.answer(r.id, memory.subarray(r.offset, r.offset + r.length))),
+    })
+    const device = await testDevice(exec, { config: `unix:${path}`, sizeBytes: 65536, log: new LogLines() })
+    const it = initiatorOf(device)
+    const data = Buffer.from(Array.from({ length: 9216 }, (_, i) => i % 251))
+    expect((await it.write(3, data, { fua: 1 })).status).toBe(0)
+    expect((await it.read({ lba: 3, blocks: 18 })).data).toEqual(data)
+    expect(lengths).toEqual([4096, 4096, 1024, 4096, 4096, 1024])
+    expect((await it.synchronizeCache()).status).toBe(0)
+    expect(device.writeCache).toBe(false)
+    expect(await it.unmap([{ lba: 0, blocks: 1 }])).toMatchObject({ key: 5, asc: 0x2000 })
+    await device.close(1000)
+    close()
+  })
 })
 
 describe('with a program in this process', () => {

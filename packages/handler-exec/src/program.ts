@@ -77,7 +77,7 @@ export class Program {
     const said = lines.length ? `; it said last: ${lines.slice(-3).join(' | ')}` : ''
     const next = pause === undefined
       ? `it has done so ${config.restarts + 1} times in ten minutes and is left alone until the device is reset (LOGICAL UNIT RESET) or opened again`
-      : `it is started again in ${pause} ms`
+      : `it is ${config.kind === 'socket' ? 'connected to' : 'started'} again in ${pause} ms`
     dev.log.error(`${dev.name}: ${config.path}: ${why}; ${next}${said}`, { stderr: lines })
     this.state = pause === undefined ? 'parked' : 'restarting'
     if (pause !== undefined) this.timer = setTimeout(() => void (this.restart = this.again()), pause)
