@@ -18,12 +18,13 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
   plugins: ['handler', 'input', 'state', 'errors'],
+  library: ['scsi', 'handler', 'device', 'errors'],
   supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'frontend'],
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
-export const composers = ['host', 'handler-set', 'trace', 'port-group', 'index', 'cli']
+export const composers = ['host', 'handler-set', 'trace', 'port-group', 'open-devices', 'index', 'cli']
 
 /** What other packages may import of this repository. */
 const handlerPackage = ['@tcmu/host/handler', '@tcmu/host/scsi']

@@ -77,6 +77,8 @@ export const errorTable = {
   E_DBUS_ADDRESS: '{text} is not the address of a message bus: {reason}. Example: unix:path=/run/dbus/system_bus_socket',
   E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
   E_NO_DEVICE: 'this host has no device {device}; `tcmu-host devices` lists them',
+  E_NOT_PULLED: 'device {device}: its handler {subtype} answers by itself, there is nothing to pull. Make the handler with pulled() and give it to createHost as one of `handlers`',
+  E_COMMAND_OVER: '{command} of device {device} is over: {how}. A command is completed once, and not used after that',
   E_MEDIUM_FIXED: 'device {device} is one of the handler {handler}, whose devices have no medium that can be changed',
   E_MEDIUM_REQUEST: 'the medium was not changed: {reason}',
   E_ZONES: '{device}: {reason}',

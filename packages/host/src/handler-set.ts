@@ -13,6 +13,8 @@ export interface HandlerSetOptions {
   readonly handlerRoot?: string
   readonly handlerRootAsked?: boolean
   readonly handlerPaths?: readonly string[]
+  /** Handlers of the program itself; those that come with the host are left out then. */
+  readonly handlers?: readonly Handler[] | undefined
   readonly isolate?: boolean
   readonly placement?: PlacementChoices
   readonly loadModule?: ImportModule
@@ -57,16 +59,16 @@ export class HandlerSet {
   /** Made when this is first used; runs no code of a handler. */
   get registry(): HandlerRegistry {
     if (this.found) return this.found
-    const { hooks, loadModule } = this.options
+    const { handlers: given, hooks, loadModule } = this.options
     const seen = this.look()
-    return (this.found = new HandlerRegistry(seen.discovery, { environment: seen.environment, hooks, load: loadModule ?? importModule, verify: (a) => this.verify(a) }))
+    return (this.found = new HandlerRegistry(seen.discovery, { given, environment: seen.environment, hooks, load: loadModule ?? importModule, verify: (a) => this.verify(a) }))
   }
 
   private look(): { discovery: Discovery; environment: Environment } {
-    const { handlerRootAsked, handlerPaths } = this.options
+    const { handlerRootAsked, handlerPaths, handlers: given } = this.options
     const guard = this.options.guard ?? new PathGuard()
     return {
-      discovery: discover({ hostPackage, handlerRoot: this.root, handlerRootAsked, handlerPaths, guard }),
+      discovery: discover({ hostPackage: given ? undefined : hostPackage, handlerRoot: this.root, handlerRootAsked, handlerPaths, guard }),
       environment: environment({ kernel: release(), guard, trust: this.trust(guard, this.known) }),
     }
   }

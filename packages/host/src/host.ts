@@ -1,11 +1,12 @@
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type LunInput, lunOf, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
 import { type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
+import { HostDevice } from './library'
 import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
@@ -35,9 +36,12 @@ export interface HostParts {
 export interface HostOptions {
   /** Serve the kernel's devices (LIO), and no portal of our own. */
   readonly kernel?: KernelOptions
-  readonly luns?: readonly LunConfig[]
+  readonly luns?: readonly LunInput[]
+  /** Handlers by value. With these, packages are only looked for where `handlerRoot` and `handlerPaths` say. */
+  readonly handlers?: readonly Handler[]
   readonly targetName?: string
-  readonly portal?: Address
+  /** Where the portal listens; false: there is none. Default 127.0.0.1:3260. */
+  readonly portal?: Address | false
   readonly chap?: Chap
   readonly acl?: readonly string[]
   readonly allowOpen?: boolean
@@ -175,6 +179,13 @@ export class Host {
     }))
   }
 
+  /** A device that is open. Throws E_NO_DEVICE. */
+  device(name: string): HostDevice {
+    const unit = this.deviceNamed(name)
+    if (!unit) throw tcmuError('E_NO_DEVICE', { device: name })
+    return new HostDevice(unit)
+  }
+
   /** Whether a handler takes a configuration: loads it and asks, opens nothing. True, or the sentence that says what is wrong. */
   async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
     const handler = await this.set.load(subtype)
@@ -195,7 +206,7 @@ export class Host {
 
   private async openDevices(): Promise<void> {
     const failures: TcmuError[] = []
-    for (const [lun, config] of (this.options.luns ?? []).entries()) {
+    for (const [lun, config] of (this.options.luns ?? []).map(lunOf).entries()) {
       try {
         const device = await this.openDevice({ ...config, serial: config.serial ?? serialOf(this.targetName, config.name) })
         this.devicesByLun.set(lun, device)
@@ -298,6 +309,7 @@ export class Host {
 
   private async openPortal(): Promise<void> {
     const { portal = { address: '127.0.0.1', port: ISCSI_PORT }, chap, acl, allowOpen, stateDir } = this.options
+    if (!portal) return
     const frontEnd = await (this.options.parts?.frontEnd ?? (() => loadFrontEnd('iscsi')))()
     this.portal = frontEnd.createPortal({
       ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, portGroup: this.portGroup, log: handlerLog(this.log, { frontend: 'iscsi' }),

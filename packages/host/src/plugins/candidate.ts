@@ -1,7 +1,7 @@
 import { oneLine, quote, type TcmuError, tcmuError, type ErrorCode, type errorTable } from '../errors'
 
-/** Where a package was found. */
-export type Origin = 'bundled' | 'root' | 'path'
+/** Where a package was found; `program`: nowhere, the program that runs the host brought it along. */
+export type Origin = 'bundled' | 'root' | 'path' | 'program'
 
 /** A package that says it is a handler; nothing of it has been believed yet. */
 export interface Candidate {

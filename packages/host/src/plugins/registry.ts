@@ -3,6 +3,7 @@ import { quote, reasonOf, type TcmuError, tcmuError } from '../errors'
 import type { Handler } from '../handler/types'
 import { type Candidate, recordOf, refusal, type Refusal } from './candidate'
 import type { Discovery } from './discover'
+import { givenHandler } from './given'
 import { type DisabledRecord, disabledRecord, type Entry, type Inventory, recordOfEntry } from './inventory'
 import { importModule, type ImportModule, loadHandler } from './load'
 import { checkOptions } from './options'
@@ -22,6 +23,8 @@ export interface RegistryDeps {
   readonly load?: ImportModule
   /** Look at the files again, right before code of the handler root is imported. Throws why it is not to be. */
   readonly verify?: (accepted: Accepted) => void
+  /** Handlers that need not be found; they come before all others. */
+  readonly given?: readonly Handler[]
 }
 
 /** What came of looking again: subtypes. */
@@ -55,8 +58,16 @@ export class HandlerRegistry {
     this.disabled = []
     this.entries = new Map()
     this.reasons.clear()
+    for (const handler of this.deps.given ?? []) this.give(handler)
     const validator = new Validator(this.environment)
     for (const candidate of discovery.candidates) this.admit(candidate, validator)
+  }
+
+  private give(handler: Handler): void {
+    const accepted = givenHandler(handler)
+    const { subtype } = handler
+    if (this.entries.has(subtype)) throw refusal('E_HANDLER_DUPLICATE', accepted.candidate, 'handlers', 'a subtype of its own', `${quote(subtype)} twice`)
+    this.entries.set(subtype, { accepted, loading: Promise.resolve(handler), loaded: true })
   }
 
   private admit(candidate: Candidate, validator: Validator): void {
