@@ -19,6 +19,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
   plugins: ['handler', 'input', 'errors'],
   supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
+  dev: ['wire', 'scsi', 'handler', 'io', 'device', 'plugins', 'supervisor', 'control', 'frontend', 'log', 'testing', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'frontend'],
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
 }

@@ -53,6 +53,8 @@ function load({ packagePath, subtype, hostPackage }: Calls['load']['asks']): Pro
   const registry = new HandlerRegistry(discover({ handlerPaths: [packagePath], guard }), {
     environment: environment({ kernel: release(), guard }), load: withSdk(hostPackage, importModule),
   })
+  // Of a package that was changed since: why, and not only that there is no such handler.
+  if (!registry.knows(subtype) && registry.refusals[0]) return Promise.reject(registry.refusals[0])
   return registry.load(subtype)
 }
 
