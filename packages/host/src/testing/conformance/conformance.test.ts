@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BlockIo, BlocksHandler, CommandsHandler, DeviceInfo, Handler } from '../../handler'
+import type { BlockIo, BlocksHandler, CommandsHandler, DeviceInfo, Handler, IoFile } from '../../handler'
 import { op, Status, type Task } from '../../scsi'
 import { AllCommandsHeader, CommandDescriptor } from '../../scsi/commands/report'
 import { ramHandler } from '../handlers/ram'
@@ -45,6 +45,19 @@ const cheats: BlocksHandler<{ file: Awaited<ReturnType<DeviceInfo['io']['open']>
   write: async ({ file, ram: r }, io) => {
     io.data.copyTo(part(r, io))
     await Promise.resolve(file.writev(io.data, io.offset)).catch(() => Status.OK)
+  },
+}
+
+/** The same, with a file that is opened when it is first written to. */
+const cheatsLater: BlocksHandler<{ dev: DeviceInfo; file?: IoFile; ram: Uint8Array }> = {
+  subtype: 'cheats_later',
+  open: (dev) => ({ dev, ram: new Uint8Array(dev.sizeBytes) }),
+  close: ({ file }) => file?.close(),
+  read: ({ ram: r }, io) => void io.data.set(part(r, io)),
+  write: async (disk, io) => {
+    io.data.copyTo(part(disk.ram, io))
+    disk.file ??= await disk.dev.io.open(join(folder, 'later'), { create: true, size: disk.dev.sizeBytes })
+    await Promise.resolve(disk.file.writev(io.data, io.offset)).catch(() => Status.OK)
   },
 }
 
@@ -130,6 +143,7 @@ const bugs: readonly { promise: string; says: RegExp; conformance: () => Conform
   { promise: 'takes its lock', says: /not \{ tag: 7 \}/, conformance: () => ram({ lock: () => {}, getLockTag: () => Status.NO_LOCK_HOLDERS }) },
   { promise: 'grows', says: /last block|GOOD/, conformance: () => ram({ reconfigure: () => Status.OK }) },
   { promise: 'passes failures', says: /FUA/, conformance: () => ({ handler: cheats, config: '', geometry: { sizeBytes: MIB }, volatile: true }) },
+  { promise: 'passes failures', says: /FUA/, conformance: () => ({ handler: cheatsLater, config: '', geometry: { sizeBytes: MIB }, volatile: true }) },
   {
     promise: 'lets go', says: /did not end/,
     conformance: () => ({ ...ram({ write: (r, io) => { io.data.copyTo(part(r, io)); return hangsWhenAborted(io) } }), patienceMs: 300 }),
