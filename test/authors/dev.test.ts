@@ -189,6 +189,22 @@ test('a handler that ends its process again and again is left alone, and served 
   await ends()
 })
 
+test('code that stands still, and code whose open never ends: what is saved next is served all the same', async () => {
+  save(handler({ more: 'flush: () => { for (;;); },' }))
+  start()
+  await connect()
+  const flushed = session.command({ cdb: cdb.synchronizeCache10() })
+  await pause(200)
+  save(handler({ open: 'return new Promise(() => {})' }))
+  await seen(/the code of before does not let go of its commands; its process is ended/)
+  expect((await flushed).status).not.toBe(samStatus.good)
+  await until(async () => (await ready()).status === samStatus.busy, 'BUSY', 20_000)
+  save(handler({ fill: 9 }))
+  await takenOver(/index\.js changed: d0 runs the new code/)
+  await reads(9)
+  await ends()
+})
+
 test('a package.json that says something else', async () => {
   start()
   await connect()

@@ -1,4 +1,5 @@
 import { realpathSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Address, formatAddress, type LunConfig, serialOf } from '../control'
 import type { DeviceRuntime } from '../device'
 import { reasonOf, TcmuError, tcmuError } from '../errors'
@@ -27,6 +28,8 @@ export interface DevOptions {
 
 /** Commands of the former code get so long to end, before they are aborted. */
 const DRAIN_MS = 2000
+/** Then its process is ended, with whatever it does. */
+const STUCK_MS = 6000
 const DEFAULT_BYTES = 64 * 2 ** 20
 type Lun = LunConfig & { readonly serial: string }
 const lunOf = (subtype: string): LunConfig => ({ name: 'dev', sizeBytes: DEFAULT_BYTES, blockSize: 512, readOnly: false, subtype, config: '', options: undefined, serial: undefined })
@@ -40,6 +43,8 @@ export class DevSession {
   private watch: CodeWatch | undefined
   private luns: readonly Lun[] = []
   private generation: Generation | undefined
+  /** Of which devices are being opened. */
+  private opening: Generation | undefined
   private devices: readonly DeviceRuntime[] = []
   private units: readonly LiveUnit[] = []
   private portal: Portal | undefined
@@ -78,6 +83,8 @@ export class DevSession {
   private changed(files: readonly string[]): void {
     const waiting = this.pending
     this.pending = new Set([...(waiting ?? []), ...files])
+    // An `open` that never settles is not waited for when there is something newer.
+    void this.opening?.close()
     if (waiting) return
     this.work = this.work.then(async () => {
       const now = [...this.pending!]
@@ -114,9 +121,14 @@ export class DevSession {
   }
 
   private async opened(generation: Generation): Promise<readonly DeviceRuntime[]> {
-    const devices = await generation.open(this.luns)
-    for (const device of devices) traceDevice(device, this.options.trace, this.budget)
-    return devices
+    this.opening = generation
+    try {
+      const devices = await generation.open(this.luns)
+      for (const device of devices) traceDevice(device, this.options.trace, this.budget)
+      return devices
+    } finally {
+      this.opening = undefined
+    }
   }
 
   private async listen(): Promise<void> {
@@ -132,10 +144,8 @@ export class DevSession {
   }
 
   private async exchange(next: Generation, files: readonly string[], began: number): Promise<void> {
-    const before = this.generation
     for (const unit of this.units) unit.hold()
-    for (const device of this.devices) await device.close(DRAIN_MS).catch((e: unknown) => this.log.warn(`${device.name} did not close cleanly: ${reasonOf(e)}`))
-    this.devices = []
+    const before = await this.letGo()
     try {
       this.devices = await this.opened(next)
       this.generation = next
@@ -149,6 +159,22 @@ export class DevSession {
     await before?.close()
     const names = this.luns.map((l) => l.name).join(', ')
     this.log.info(`${filesText(files)}: ${names} runs the new code after ${(performance.now() - began).toFixed(0)} ms${waited ? `; ${waited} commands waited` : ''}`)
+  }
+
+  /** Close what is served. Resolves to the code of it, where that can be gone back to. */
+  private async letGo(): Promise<Generation | undefined> {
+    const { generation } = this
+    const closing = this.closeDevices(DRAIN_MS).then(() => true)
+    if (await Promise.race([closing, sleep(STUCK_MS, false, { ref: false })])) return generation
+    this.log.warn('the code of before does not let go of its commands; its process is ended')
+    await generation?.close()
+    return undefined
+  }
+
+  private async closeDevices(deadlineMs: number): Promise<void> {
+    const open = this.devices
+    this.devices = []
+    await Promise.all(open.map((device) => device.close(deadlineMs).catch((e: unknown) => this.log.warn(`${device.name} did not close cleanly: ${reasonOf(e)}`))))
   }
 
   private goOn(): number {
@@ -183,9 +209,10 @@ export class DevSession {
   async stop(deadlineMs: number): Promise<void> {
     this.stopped = true
     this.watch?.stop()
+    void this.opening?.close()
     await this.work
     await this.portal?.close(deadlineMs)
-    await Promise.all(this.devices.map((device) => device.close(deadlineMs).catch((e: unknown) => this.log.warn(`${device.name} did not close cleanly: ${reasonOf(e)}`))))
+    await Promise.race([this.closeDevices(deadlineMs), sleep(deadlineMs + STUCK_MS, undefined, { ref: false })])
     await this.generation?.close()
     await this.io.close()
     this.budget.flush()
