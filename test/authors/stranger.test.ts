@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from '../lib/repository'
@@ -8,7 +8,7 @@ import { Child } from '../plugins/cli'
 import { run } from '../lib/run'
 
 /**
- * Somebody who has npm and our packages, and nothing of this repository: create, build, test, measure, serve, write through
+ * Somebody who has npm and our packages, and nothing of this repository: create, build, test, measure, serve, change, write through
  * QEMU, look at what would be published, install, list.
  */
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-stranger-'))
@@ -34,13 +34,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function serve(at: string, subtype: string): Child {
-  const child = new Child(spawn(join(at, 'node_modules/.bin/tcmu-host'), [
-    'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,cfgstring=${subtype}/`,
-  ], { cwd: at, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: at, XDG_RUNTIME_DIR: at } }))
+function start(at: string, ...args: readonly string[]): Child {
+  const child = new Child(spawn(join(at, 'node_modules/.bin/tcmu-host'), args, { cwd: at, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: at, XDG_RUNTIME_DIR: at } }))
   children.push(child)
   return child
 }
+const serve = (at: string, subtype: string): Child => start(at, 'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,cfgstring=${subtype}/`)
 
 const variants = [
   ['typescript', 'blocks'], ['typescript', 'commands'], ['javascript', 'blocks'], ['javascript', 'commands'],
@@ -70,6 +69,18 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
       if (shape === 'blocks') {
         await works(at, 'qemu-io', '-f', 'raw', '-c', 'write -P 0x5a 1M 64k', '-c', 'read -P 0x5a 1M 64k', '-c', 'read -P 0 0 64k', url!)
       } else expect((await works(at, 'iscsi-inq', url!)).stdout).toContain('Peripheral Device Type:PROCESSOR')
+      expect((await host.end()).code).toBe(0)
+    })
+
+    test('is served from its folder, and what is saved takes over', async () => {
+      const host = start(at, 'dev', '.')
+      const [, url] = await host.until(/^ready (iscsi:\S+)/)
+      const source = join(at, language === 'typescript' ? 'src/index.ts' : 'src/index.js')
+      writeFileSync(source, readFileSync(source, 'utf8').replace("summary: '", "summary: 'anew: "))
+      await works(at, 'npm', 'run', 'build')
+      await host.until(/index\.js changed: dev runs the new code/, 'stderr')
+      await works(at, 'iscsi-inq', url!)
+      await host.until(/dev INQUIRY.*: GOOD/, 'stderr')
       expect((await host.end()).code).toBe(0)
     })
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { errorTable } from '../../packages/host/src/errors'
 import { manifestSchema } from '../../packages/host/src/handler/manifest'
 import { handlerMembers, type Members } from '../../packages/host/src/handler/members'
+import { handlerApiChanges } from '../../packages/host/src/handler/version'
 import { handlerPromises } from '../../packages/host/src/testing/conformance'
 import { operatorTables } from './docs-tables'
 import { table } from './markdown'
@@ -26,6 +27,7 @@ const tables: Readonly<Record<string, () => string>> = {
   manifest: () => table(['Field', 'Value', 'Required', 'Meaning'], properties(manifestSchema.properties as Readonly<Record<string, Property>>, manifestSchema.required)),
   'blocks-members': () => members(handlerMembers.blocks),
   'commands-members': () => members(handlerMembers.commands),
+  'api-changes': () => table(['Version', 'Change'], handlerApiChanges.map(([version, change]) => [version, change])),
   promises: () => table(['A handler', 'Applies to'], handlerPromises.map((p) => [p.name, p.scope])),
   ...operatorTables,
   errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),
