@@ -83,6 +83,20 @@ kernelCases('zoned disks of the kernel', {
       equal 'the full zone' "$(/opt/tcmu/bin/node /opt/tcmu/test/kernel/zones.cjs --list /dev/$sd | awk '$3 == 14' | wc -l)" 1
       ${away(3, 'z3')}`,
 
+    'has a device mapper device over a part of it, zoned as well': `
+      ${zoned(7, 'z7', 'zsize-4/conv-4/open-8', 2 ** 27)}
+      modprobe dm-mod
+      # Zones 2 to 17: two conventional ones, then sequential ones.
+      step dmsetup dmsetup create part --table "0 $((16 * 8192)) linear /dev/$sd $((2 * 8192))"
+      dm=$(ls -d /sys/block/dm-*); dm=\${dm##*/}; part=/dev/mapper/part; equal zoned "$(cat /sys/block/$dm/queue/zoned)" host-managed
+      head -c 1M /dev/urandom > /tmp/data
+      step write dd if=/tmp/data of=$part bs=64k seek=$((3 * 64)) oflag=direct
+      dd if=/dev/$sd bs=64k skip=$((5 * 64)) count=16 iflag=direct status=none | cmp - /tmp/data || fail 'what is below'
+      step report blkzone report -o $((3 * 8192)) -c 1 $part; says 'its pointer' 'wptr 0x000800'
+      step reset blkzone reset -o $((3 * 8192)) -l 8192 $part
+      step remove dmsetup remove part
+      ${away(7, 'z7')}`,
+
     'fio writes zones at random, and finds all of it again': `
       ${zoned(4, 'z4', 'zsize-4/conv-4/open-8', 2 ** 28)}
       until=$(($(date +%s) + ${FIO_SECONDS})); runs=0
