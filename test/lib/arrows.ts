@@ -15,12 +15,12 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   filter: ['wire', 'scsi', 'handler', 'errors'],
   frontend: ['scsi', 'handler', 'errors'],
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
-  device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
+  device: ['wire', 'scsi', 'ring', 'handler', 'filter', 'io', 'errors'],
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
-  plugins: ['handler', 'input', 'errors'],
+  plugins: ['handler', 'filter', 'input', 'errors'],
   supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
-  control: ['errors', 'log', 'input', 'handler', 'frontend'],
-  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
+  control: ['errors', 'log', 'input', 'handler', 'filter', 'frontend'],
+  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'filter', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
 export const composers = ['host', 'trace', 'port-group', 'index', 'cli']

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { type FilterUse, withFilters } from '@tcmu/host/filter'
 import { type BlocksHandler, defineHandler, type Handler } from '@tcmu/host/handler'
 import { type Conformance, expectGood, expectWriteError, expectWriteProtected, fileIo, handlerConformance, initiatorOf, LogLines, ramHandler, testDevice } from '@tcmu/host/testing'
-import { cache, cow, delay, encrypt, error, filters, log, offset, rate, readonly, retry, stats } from '.'
+import filters, { cache, cow, delay, encrypt, error, log, offset, rate, readonly, retry, stats } from '.'
 
 const MIB = 1 << 20
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-filters-'))
@@ -29,14 +29,14 @@ const use = (filter: FilterUse['filter'], options: unknown = {}): FilterUse => (
 
 /** Each filter as it is when it does nothing that a test would call an error. */
 const harmless: Readonly<Record<string, () => FilterUse>> = {
-  cache: () => use(cache, { size: 256 * 1024 }),
+  cache: () => use(cache, { size: '256K' }),
   cow: () => use(cow, { overlay: path() }),
   delay: () => use(delay, { all: '1ms' }),
   encrypt: () => use(encrypt, { keyFile }),
   error: () => use(error, { after: 1e9 }),
   log: () => use(log),
-  offset: () => use(offset, { offset: 4096 }),
-  rate: () => use(rate, { iops: 1e6, bytes: 1e10 }),
+  offset: () => use(offset, { offset: '4096' }),
+  rate: () => use(rate, { iops: 1e6, bytes: '10G' }),
   retry: () => use(retry, { times: 1, delay: '1ms' }),
   stats: () => use(stats),
 }
@@ -75,7 +75,7 @@ test('readonly: refused, and said beforehand', async () => {
 })
 
 test('error: the third and fourth write in a range fail, and retry hides it', async () => {
-  const faults = use(error, { on: 'write', after: 2, times: 2, from: 4096 })
+  const faults = use(error, { on: 'write', after: 2, times: 2, from: '4K' })
   const { initiator } = await disk([faults])
   const outcome = async (lba: number): Promise<number> => (await initiator.write(lba, block(1))).status
   expect([await outcome(0), await outcome(8), await outcome(8)]).toEqual([0, 0, 0])
@@ -120,15 +120,15 @@ test('offset: the part, and nothing else', async () => {
       return opened
     },
   }
-  const part = use(offset, { offset: 8192, size: 4096 })
+  const part = use(offset, { offset: '8K', size: '4096' })
   const { device, initiator } = await disk([part], { config: file, sizeBytes: 0 }, sized)
   expect(device.blocks).toBe(8)
   expectGood(await initiator.write(7, block(9)))
   await device.close(1000)
   const bytes = readFileSync(file)
   expect([bytes.indexOf(9), bytes.length]).toEqual([8192 + 7 * 512, 65536])
-  await expect(disk([use(offset, { offset: 61440, size: 8192 })], { config: file, sizeBytes: 0 }, sized)).rejects.toThrow(/ends at 69632/)
-  await expect(disk([use(offset, { offset: 100 })], { config: file, sizeBytes: 0 }, sized)).rejects.toThrow(/multiples of the block size/)
+  await expect(disk([use(offset, { offset: '61440', size: '8K' })], { config: file, sizeBytes: 0 }, sized)).rejects.toThrow(/ends at 69632/)
+  await expect(disk([use(offset, { offset: '100' })], { config: file, sizeBytes: 0 }, sized)).rejects.toThrow(/multiples of the block size/)
 })
 
 test('encrypt: the medium holds cipher text that AES-256-XTS of others reads', async () => {
@@ -170,7 +170,7 @@ describe('cow', () => {
   test('any writes and reads, at a time, read as a disk does', async () => {
     const step = fc.record({ lba: fc.nat(2000), blocks: fc.integer({ min: 1, max: 200 }), byte: fc.integer({ min: 1, max: 255 }) })
     await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
-      const { device, initiator } = await disk([use(cow, { overlay: path() }), use(cache, { size: 131072 })])
+      const { device, initiator } = await disk([use(cow, { overlay: path() }), use(cache, { size: '128K' })])
       const model = Buffer.alloc(MIB)
       for (const { lba, blocks, byte } of steps) {
         const n = Math.min(blocks, 2048 - lba)

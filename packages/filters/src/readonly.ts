@@ -5,6 +5,6 @@ export default defineFilter({
   name: 'readonly',
   summary: 'the disk cannot be written',
   without: ['unmap', 'writeSame', 'compareAndWrite'],
-  declare: (p) => ({ ...p, readOnly: true, sanitize: false }),
+  declare: (p) => ({ ...p, readOnly: true, sanitize: false, maxAtomicBlocks: 0 }),
   write: () => Status.WRITE_PROTECTED,
 })

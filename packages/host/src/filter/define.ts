@@ -1,15 +1,18 @@
 import { quote, tcmuError } from '../errors'
-import { filtered, type Filter } from './types'
+import { FILTER_NAME_PATTERN } from './manifest'
+import { filtered, type Filter, removable } from './types'
+
+const namePattern = new RegExp(FILTER_NAME_PATTERN)
+const listOf = (some: readonly string[]) => (v: unknown): boolean => Array.isArray(v) && v.every((n) => some.includes(n as string))
 
 const members: Readonly<Record<string, (v: unknown) => boolean>> = {
-  name: (v) => typeof v === 'string' && /^[a-z][a-z0-9-]{0,63}$/.test(v),
+  name: (v) => typeof v === 'string' && namePattern.test(v),
   summary: (v) => typeof v === 'string' && v.length > 0,
-  options: (v) => typeof v === 'object' && v !== null,
-  without: Array.isArray,
-  provides: Array.isArray,
+  without: listOf(removable),
+  provides: listOf(filtered),
   fixedSize: (v) => typeof v === 'boolean',
   fua: (v) => v === 'native' || v === 'emulate',
-  ...Object.fromEntries(['sizeBehind', 'sizeHere', 'declare', 'open', 'close', 'around', ...filtered].map((name) => [name, (v: unknown) => typeof v === 'function'])),
+  ...Object.fromEntries(['sizeBehind', 'sizeHere', 'declare', 'open', 'close', 'resized', 'around', ...filtered].map((name) => [name, (v: unknown) => typeof v === 'function'])),
 }
 
 /** Check a value that claims to be a filter. Throws E_FILTER naming the member. */
@@ -19,10 +22,12 @@ export function checkFilter(value: unknown): Filter {
   const definition = value as Record<string, unknown>
   for (const name of ['name', 'summary']) if (definition[name] === undefined) throw wrong(definition['name'], `\`${name}\` is missing`)
   for (const [name, v] of Object.entries(definition)) {
-    const is = members[name]
+    const is = Object.hasOwn(members, name) ? members[name] : undefined
     if (!is) throw wrong(definition['name'], `\`${name}\` is no member of the filter API; it knows ${Object.keys(members).join(', ')}`)
     if (v !== undefined && !is(v)) throw wrong(definition['name'], `\`${name}\` is not what it must be`)
   }
+  const promised = (definition['provides'] as readonly string[] | undefined)?.find((name) => definition[name] === undefined)
+  if (promised !== undefined) throw wrong(definition['name'], `it provides \`${promised}\` and has none`)
   return value as Filter
 }
 
