@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
 import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
-import { type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
+import { type DeviceChain, type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
@@ -11,7 +11,7 @@ import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
 import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
-import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+import { type Accepted, type Candidate, DeviceFilters, discover, environment, type FilterOptions, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
 import { ModeFile, StateFileError } from './state'
 import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
 import type { DataArea } from './wire'
@@ -33,7 +33,7 @@ export interface HostParts {
   readonly guard?: PathGuard
 }
 
-export interface HostOptions {
+export interface HostOptions extends FilterOptions {
   /** Serve the kernel's devices (LIO), and no portal of our own. */
   readonly kernel?: KernelOptions
   readonly luns?: readonly LunConfig[]
@@ -79,7 +79,7 @@ const hostHooks = (): HostHooks =>
   })
 
 /** One device as lists show it. */
-export interface DeviceRecord {
+export interface DeviceRecord extends DeviceChain {
   readonly lun: number
   readonly name: string
   readonly cfgstring: string
@@ -105,6 +105,7 @@ export class Host {
   readonly targetName: string
   /** The target port group of the portal, when it is to be one. */
   readonly portGroup: PortalGroup | undefined
+  readonly filters: DeviceFilters
   private readonly sequence: Sequence
   private readonly devicesByLun = new Map<number, DeviceRuntime>()
   private found: HandlerRegistry | undefined
@@ -119,6 +120,7 @@ export class Host {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
     this.portGroup = options.portGroup && new PortalGroup(options.portGroup)
+    this.filters = new DeviceFilters({ ...options, hostPackage: dirname(__dirname) })
     this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), log: (handler) => handlerLog(this.log, { handler }) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
@@ -174,7 +176,7 @@ export class Host {
   devices(): DeviceRecord[] {
     return [...this.devicesByLun].map(([lun, d]) => ({
       lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
-      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters,
+      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters, ...d.chain,
     }))
   }
 
@@ -201,6 +203,7 @@ export class Host {
 
   private reportHandlers(): void {
     for (const r of this.registry.refusals) this.log.warn({ code: r.code }, r.message)
+    this.filters.check()
     for (const w of this.registry.warnings) this.log.warn({ code: w.code }, w.message)
     this.log.info(`handlers: ${this.handlers().handlers.map((h) => h.subtype).join(', ') || 'none'}`)
   }
@@ -249,11 +252,11 @@ export class Host {
     }
   }
 
-  private async openDevice(spec: DeviceSpec, serial?: () => string): Promise<DeviceRuntime> {
+  private async openDevice(spec: DeviceSpec & Pick<LunConfig, 'filters'>, serial?: () => string): Promise<DeviceRuntime> {
     const { name, subtype } = spec
     const log = handlerLog(this.log, { device: name, handler: subtype })
     this.registry.checkOptions(subtype, spec.options, name)
-    const handler = await this.loadHandler(subtype)
+    const handler = await this.filters.over(await this.loadHandler(subtype), spec)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
       const device = await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })

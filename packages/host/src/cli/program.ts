@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { check, type CheckFlags } from './check'
-import { examples, handlerHelp, lunHelp } from './help'
+import { listFilters } from './filters'
+import { examples, filterHelp, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import { type MediumFlags, moveMedium } from './medium'
@@ -19,6 +20,9 @@ const looksAtHandlers = (c: Command): Command => c
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
   .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, process for others)', collect, [])
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
+
+const allowsFilters = (c: Command): Command => c
+  .option('--inline-filter <name>', "a filter that did not come with the host and whose code may run in the host's own process; may be repeated", collect, [])
 
 const picksFrontEnd = (c: Command): Command => c
   .addOption(new Option('--frontend <name>', 'who asks the devices: the kernel (tcmu: LIO, targetcli), initiators over TCP (iscsi), or whichever fits (auto)').choices(['auto', 'tcmu', 'iscsi']).default('auto'))
@@ -88,7 +92,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
   const command = (name: string, description: string, help: string): Command =>
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
-  isDaemon(looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))))
+  isDaemon(allowsFilters(looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve)))))
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .addOption(new Option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on').argParser(collect).default([], 'the luns of the configuration file'))
     .option('--target-name <iqn>', 'iSCSI name of the target (default: iqn.2026-11.host.tcmu:default)')
@@ -105,7 +109,12 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action((flags: ListFlags) => listHandlers(flags, at, print))
 
+  allowsFilters(looksAtHandlers(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp)))
+    .option('--json', 'as JSON')
+    .action((flags: ListFlags) => listFilters(flags, at, print))
+
   command('devices', 'list the devices of the running host', examples.devices)
+    .option('--verbose', 'with the filters before each, and what each callback passes')
     .option('--json', 'as JSON')
     .option('--socket <path>', 'its control socket')
     .action((flags: ListFlags) => listDevices(flags, at, print))

@@ -2,7 +2,7 @@ import { tcmuError } from '../errors'
 import { type BlocksHandler, type Change, type Handler, isBlocks } from '../handler/types'
 import { Status } from '../scsi/status'
 import { type Chain, openChain, sizeBehind } from './chain'
-import { routesOf } from './routes'
+import { routesOf, touched } from './routes'
 import { type Filtered, filtered, type FilterUse, type Routes } from './types'
 
 /** What a filtered handler is made of. Not enumerable: a copy with other callbacks is a handler as any. */
@@ -11,6 +11,8 @@ export interface Filters {
   readonly handler: BlocksHandler
   readonly uses: readonly FilterUse[]
   readonly routes: Routes
+  /** Callbacks that are not the handler's own any more. */
+  readonly touched: ReadonlySet<string>
 }
 
 /** The filters before a handler; undefined when there are none. */
@@ -31,7 +33,7 @@ export interface Direct<S> {
 /** A filtered handler's own callback; where no filter touches it, that of the handler behind them, as if there were none. */
 export function direct<S>(handler: BlocksHandler<S>, name: DirectName, source: { readonly state: S }): Direct<S> {
   const filters = filtersOf(handler)
-  if (!filters || (filters.routes as Partial<Record<string, readonly string[]>>)[name]?.length) return { handler, from: source }
+  if (!filters || filters.touched.has(name)) return { handler, from: source }
   const from = {
     get state() {
       return (source.state as Chain).bottom as S
@@ -89,6 +91,6 @@ export function withFilters(handler: Handler, uses: readonly FilterUse[]): Handl
     throw tcmuError('E_FILTER', { filter: uses[0]!.filter.name, reason: `${handler.subtype} answers SCSI commands itself, past any filter` })
   }
   const routes = routesOf(handler, uses)
-  const filters: Filters = Object.freeze({ handler, uses, routes })
+  const filters: Filters = Object.freeze({ handler, uses, routes, touched: touched(uses) })
   return Object.freeze(Object.defineProperty(compose(handler, uses, routes), made, { value: filters }))
 }

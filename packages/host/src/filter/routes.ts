@@ -12,16 +12,20 @@ export function touchOf(filter: Filter, name: Filtered, there: boolean): Touch {
 }
 
 function routeOf(name: Filtered, handler: BlocksHandler, uses: readonly FilterUse[]): string[] | undefined {
-  let route: string[] | undefined = handler[name] ? [] : undefined
+  let route: string[] | undefined = handler[name] ? [handler.subtype] : undefined
   for (const { filter } of [...uses].reverse()) {
     const touch = touchOf(filter, name, route !== undefined)
     if (touch === 'without') route = undefined
-    else if (touch) route = [filter.name, ...(route ?? [])]
+    else if (touch) route = [filter.name, ...(filter.provides?.includes(name) ? [] : route!)]
   }
   return route
 }
 
-/** The filters that each callback passes, the first one asked first; callbacks that nothing has are left out. */
+/** Callbacks that a filter does something with. */
+export const touched = (uses: readonly FilterUse[]): ReadonlySet<string> =>
+  new Set(filtered.filter((name) => uses.some(({ filter }) => touchOf(filter, name, true) !== undefined)))
+
+/** What each callback passes, the filter that is asked first in front; callbacks that nothing has are left out. */
 export const routesOf = (handler: BlocksHandler, uses: readonly FilterUse[]): Routes =>
   Object.fromEntries(filtered.flatMap((name) => {
     const route = routeOf(name, handler, uses)

@@ -39,7 +39,7 @@ export interface Filter<S = any, O = any> { // eslint-disable-line @typescript-e
   readonly summary: string
   /** Callbacks it takes away, so that the host does without them or makes them of reads and writes. */
   readonly without?: readonly (typeof removable)[number][]
-  /** Callbacks it has whatever lies behind it; it must have them itself. */
+  /** Callbacks it answers by itself, whatever lies behind it. */
   readonly provides?: readonly Filtered[]
   /** Whether `write` honours `io.fua` here. Left out: as behind it. */
   readonly fua?: BlocksHandler['fua']
@@ -73,7 +73,7 @@ export interface FilterUse {
   readonly options: unknown
 }
 
-/** What a callback of a device passes on its way to the handler: names of filters, the first one asked first. */
+/** What a callback of a device passes: names of filters, the first one asked first, and the handler's subtype where it gets there. */
 export type Routes = Readonly<Partial<Record<Filtered, readonly string[]>>>
 
 export type { AbilityName, Answer, BlockIo, BlockRange, DeviceProperties, Extent }

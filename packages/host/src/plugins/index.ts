@@ -1,5 +1,7 @@
 export * from './candidate'
+export { DeviceFilters, type FilterOptions } from './device-filters'
 export { discover, type Discovery, type Places } from './discover'
+export { type FilterInventory, type FilterRecord } from './filter-registry'
 export { type GuardDeps, PathGuard, type PathStat } from './guard'
 export { importModule, type ImportModule } from './load'
 export { type HandlerRecord, HandlerRegistry, type Inventory, type RegistryHooks } from './registry'
