@@ -28,7 +28,7 @@ async function persist(state: State, operation: string, signal: AbortSignal | un
 /** What fails is tried again, each time after a pause twice as long. */
 export default defineFilter({
   name: 'retry',
-  summary: 'what fails is tried again',
+  summary: 'what fails is tried again, each time after a longer pause',
   open: ({ options: { times = 5, delay = '100ms', longest = '5s' }, log, name }: FilterDevice<Options>): State =>
     ({ times, delay: milliseconds(delay), longest: milliseconds(longest), say: (message) => log.warn(`${name}: ${message}`) }),
   // One that was done although it failed would miscompare the next time.

@@ -256,6 +256,7 @@ export class Host {
     const { name, subtype } = spec
     const log = handlerLog(this.log, { device: name, handler: subtype })
     this.registry.checkOptions(subtype, spec.options, name)
+    this.filters.checkDevice(spec)
     const handler = await this.filters.over(await this.loadHandler(subtype), spec)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {

@@ -63,7 +63,13 @@ export class DeviceFilters {
     }
   }
 
-  /** The handler of a device, behind its filters. Rejects with E_FILTER, E_FILTER_OPTIONS, or what the code of a filter threw. */
+  /** Throws E_FILTER or E_FILTER_OPTIONS when the filters of a device cannot be used; none of their code runs. */
+  checkDevice(device: Filterable): void {
+    const { key, filters } = this.chosen(device)
+    if (filters.length) this.registry.check(filters, { device: device.name, key })
+  }
+
+  /** The handler of a device, behind its filters. Rejects as `checkDevice` throws, or with what the code of a filter threw. */
   async over(handler: Handler, device: Filterable): Promise<Handler> {
     const { key, filters } = this.chosen(device)
     return filters.length === 0 ? handler : withFilters(handler, await this.registry.use(filters, { device: device.name, key }))
