@@ -36,15 +36,17 @@ function choose<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Res
 
 /** The medium as the generic layer uses it: the handler's callbacks behind their filters, bare where no filter touches them. */
 export function wireOps<S>(handler: BlocksHandler<S>, backend: { readonly state: S }, hooks: OpHooks): BlockOps {
-  const [read, write] = [direct(handler, 'read', backend), direct(handler, 'write', backend)]
-  // A call site of their own for the two that are called most: one that all share is not inlined.
-  hooks.read.tap({ name: handler.subtype, stage: 100 }, (io) => answer(read.handler.read(read.from.state, io)))
-  hooks.write.tap({ name: handler.subtype, stage: 100 }, (io) => answer(write.handler.write(write.from.state, io)))
+  const [read, write] = [direct(handler, 'read'), direct(handler, 'write')]
+  const [r, w] = [read.handler, write.handler]
+  const chain = backend as { readonly state: { readonly bottom: S } }
+  // Call sites of their own for what is called most: one that all share is not inlined, which costs a tenth of a command.
+  hooks.read.tap({ name: handler.subtype, stage: 100 }, read.past ? (io) => answer(r.read(chain.state.bottom, io)) : (io) => answer(r.read(backend.state, io)))
+  hooks.write.tap({ name: handler.subtype, stage: 100 }, write.past ? (io) => answer(w.write(chain.state.bottom, io)) : (io) => answer(w.write(backend.state, io)))
   const has = <A, R>(name: DirectName): ((argument: A) => R) | undefined => {
     if (!handler[name]) return undefined
-    const { handler: own, from } = direct(handler, name, backend)
+    const { handler: own, past } = direct(handler, name)
     const callback = own[name] as (state: S, argument: A) => R
-    return (argument) => callback.call(own, from.state, argument)
+    return (argument) => callback.call(own, past ? chain.state.bottom : backend.state, argument)
   }
   const op = <A>(name: DirectName): ((argument: A) => Result) | undefined => {
     const call = has<A, Answer>(name)

@@ -24,22 +24,17 @@ const past = ['space', 'lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLos
 
 export type DirectName = Filtered | (typeof past)[number]
 
-/** Whose callback a device is to call, and where the state for it is. */
+/** Whose callback a device is to call. */
 export interface Direct<S> {
   readonly handler: BlocksHandler<S>
-  readonly from: { readonly state: S }
+  /** It takes `bottom` of the state that is open, not that state itself. */
+  readonly past: boolean
 }
 
 /** A filtered handler's own callback; where no filter touches it, that of the handler behind them, as if there were none. */
-export function direct<S>(handler: BlocksHandler<S>, name: DirectName, source: { readonly state: S }): Direct<S> {
+export function direct<S>(handler: BlocksHandler<S>, name: DirectName): Direct<S> {
   const filters = filtersOf(handler)
-  if (!filters || filters.touched.has(name)) return { handler, from: source }
-  const from = {
-    get state() {
-      return (source.state as Chain).bottom as S
-    },
-  }
-  return { handler: filters.handler as BlocksHandler<S>, from }
+  return !filters || filters.touched.has(name) ? { handler, past: false } : { handler: filters.handler as BlocksHandler<S>, past: true }
 }
 
 /** A change of size as it is behind the filters; undefined when one of them cannot have it. */

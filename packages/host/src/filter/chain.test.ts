@@ -12,15 +12,14 @@ describe('what no filter touches is the handler\'s own', () => {
   const flushes = use(named('flushes', { flush: () => Status.OK }))
   const reads = use(named('reads', { read: (_, io, next) => next.read(io) }))
   const filtered = withFilters(ramHandler, [idle('a'), flushes, idle('b')]) as BlocksHandler<unknown>
-  const source = { state: { bottom: 'state of the handler' } }
 
-  test.each(['read', 'write', 'unmap'] as const)('%s: its function and its state', (name) => {
-    const { handler, from } = direct(filtered, name, source)
-    expect(handler[name]).toBe(ramHandler[name])
-    expect(from.state).toBe('state of the handler')
+  test.each(['read', 'write', 'unmap'] as const)('%s', (name) => {
+    const { handler, past } = direct(filtered, name)
+    expect([handler[name], past]).toEqual([ramHandler[name], true])
+    expect(handler).toBe(ramHandler)
   })
   test('and what one touches is not', () => {
-    expect(direct(filtered, 'flush', source)).toEqual({ handler: filtered, from: source })
+    expect(direct(filtered, 'flush')).toEqual({ handler: filtered, past: false })
     expect(filtersOf(filtered)!.routes).toEqual({ read: ['ram'], write: ['ram'], flush: ['flushes', 'ram'], unmap: ['ram'] })
   })
 
