@@ -34,16 +34,18 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function serve(at: string, subtype: string): Child {
+function serve(at: string, subtype: string, shape: string): Child {
+  const filter = subtype.replaceAll('_', '-')
+  const [lun, ...more] = shape === 'filter' ? [`filters=${filter}:key=90,cfgstring=file/${join(at, 'disk.img')}`, '--inline-filter', filter] : [`cfgstring=${subtype}/`]
   const child = new Child(spawn(join(at, 'node_modules/.bin/tcmu-host'), [
-    'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,cfgstring=${subtype}/`,
+    'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,${lun}`, ...more,
   ], { cwd: at, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: at, XDG_RUNTIME_DIR: at } }))
   children.push(child)
   return child
 }
 
 const variants = [
-  ['typescript', 'blocks'], ['typescript', 'commands'], ['javascript', 'blocks'], ['javascript', 'commands'],
+  ['typescript', 'blocks'], ['typescript', 'commands'], ['javascript', 'blocks'], ['javascript', 'commands'], ['typescript', 'filter'],
 ] as const
 
 describeIf(requires.qemu(), 'a package of a stranger', () => {
@@ -53,7 +55,7 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
 
     test('is made', async () => {
       const { stdout } = await works(folder, 'npm', 'exec', '--offline', '--yes', '--package', join(folder, 'create-tcmu-handler-0.1.0.tgz'), '--',
-        'create-tcmu-handler', subtype, '--language', language, '--shape', shape, '--yes')
+        'create-tcmu-handler', subtype, '--language', language, ...(shape === 'filter' ? ['--kind', 'filter'] : ['--shape', shape]), '--yes')
       expect(stdout).toContain('npm test')
       await works(at, 'npm', 'install', '--prefer-offline', '--ignore-scripts', '-D', ...tarballs())
     })
@@ -65,12 +67,13 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
     })
 
     test('is served, read and written', async () => {
-      const host = serve(at, subtype)
+      const host = serve(at, subtype, shape)
       const [, url] = await host.until(/^ready (iscsi:\S+)/)
-      if (shape === 'blocks') {
-        await works(at, 'qemu-io', '-f', 'raw', '-c', 'write -P 0x5a 1M 64k', '-c', 'read -P 0x5a 1M 64k', '-c', 'read -P 0 0 64k', url!)
+      if (shape !== 'commands') {
+        await works(at, 'qemu-io', '-f', 'raw', '-c', 'write -P 0x5a 1M 64k', '-c', 'read -P 0x5a 1M 64k', '-c', `read -P ${shape === 'filter' ? 0x5a : 0} 0 64k`, url!)
       } else expect((await works(at, 'iscsi-inq', url!)).stdout).toContain('Peripheral Device Type:PROCESSOR')
       expect((await host.end()).code).toBe(0)
+      if (shape === 'filter') expect(readFileSync(join(at, 'disk.img')).subarray(2 ** 20, 2 ** 20 + 65536).every((byte) => byte === 0)).toBe(true)
     })
 
     test('would be published without its tests', async () => {
@@ -81,7 +84,7 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
     })
 
     test('measures itself', async () => {
-      expect((await works(at, 'npm', 'run', 'bench')).stdout).toMatch(/commands (of 4 KiB )?a second/)
+      expect((await works(at, 'npm', 'run', 'bench')).stdout).toMatch(/\d commands (of 4 KiB )?a second/)
     })
 
     test('is installed into a handler root, and listed', async () => {
@@ -89,8 +92,9 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
       await works(at, 'npm', 'pack', '--silent')
       const { name, version } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as { name: string; version: string }
       await works(at, 'npm', 'install', '--offline', '--prefix', root, '--ignore-scripts', '--legacy-peer-deps', join(at, `${name}-${version}.tgz`))
-      const { stdout } = await works(at, join(at, 'node_modules/.bin/tcmu-host'), 'handlers', '--handler-root', root)
-      expect(stdout).toMatch(new RegExp(`^${subtype} +${shape} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
+      const { stdout } = await works(at, join(at, 'node_modules/.bin/tcmu-host'), shape === 'filter' ? 'filters' : 'handlers', '--handler-root', root)
+      const listed = shape === 'filter' ? subtype.replaceAll('_', '-') : `${subtype} +${shape}`
+      expect(stdout).toMatch(new RegExp(`^${listed} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
     })
   })
 })

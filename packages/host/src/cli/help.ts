@@ -91,5 +91,6 @@ Examples:
   tcmu-host test ./my-handler
   tcmu-host test ./my-handler --cfg '{tmp}/disk.img' --size 64M --block-size 4096
   tcmu-host test ./my-handler --cfg '' --volatile --refuses nonsense --json
+  tcmu-host test ./my-filter --filter invert:level=3
 `,
 } as const

@@ -44,6 +44,7 @@ const testsHandlers = (c: Command, at: Surroundings, exit: (code: number) => voi
   .option('--cfg <text>', 'cfgstring without the subtype; {tmp} is a fresh folder', '{tmp}/disk')
   .option('--refuses <text>', 'a cfgstring that the handler must refuse; may be repeated', collect, [])
   .option('--subtype <name>', 'which of its handlers, when the package has several')
+  .option('--filter <text>', 'which of its filters, when it has any, and its options: NAME[:KEY=VALUE]... (default: the first)')
   .option('--size <size>', 'size of the device; 0 when the handler says it', '16M')
   .option('--block-size <size>', 'bytes of a logical block', '512')
   .option('--volatile', 'what is written need not survive closing')
@@ -132,7 +133,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
 
-  testsHandlers(looksAtHandlers(command('test', 'check a handler package against everything the host relies on', examples.test)), at, exit)
+  testsHandlers(looksAtHandlers(command('test', 'check a package of a handler or filter against everything the host relies on', examples.test)), at, exit)
   installs(command('install-files', 'write the files that make the host a service: unit, D-Bus policy, logrotate and others', examples.installFiles))
   saysVersion(command('version', 'print the versions of host, handler API and Node.js', ''))
   return root
