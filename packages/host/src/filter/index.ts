@@ -2,6 +2,7 @@
 export { type Filters, filtersOf, withFilters } from './apply'
 export { checkFilter, defineFilter } from './define'
 export { FILTER_NAME_PATTERN, type FilterManifest, filterManifestSchema } from './manifest'
+export { type FilterMember, filterMembers } from './members'
 export { type FilterText, formatFilters, MOST_FILTERS, parseFilters, readFilters } from './text'
 export * from './types'
 export { FILTER_API_VERSION } from './version'
