@@ -67,6 +67,16 @@ const installs = (c: Command): Command => c
   .option('--prefix <path>', 'where bin/tcmu-host is', '/usr')
   .action((flags: InstallFlags) => installFiles(flags, print))
 
+const showsFilters = (c: Command, at: Surroundings): Command => allowsFilters(looksAtHandlers(c))
+  .option('--json', 'as JSON')
+  .action((flags: ListFlags) => listFilters(flags, at, print))
+
+const showsDevices = (c: Command, at: Surroundings): Command => c
+  .option('--verbose', 'with the filters before each, and what each callback passes')
+  .option('--json', 'as JSON')
+  .option('--socket <path>', 'its control socket')
+  .action((flags: ListFlags) => listDevices(flags, at, print))
+
 const showsZones = (c: Command, at: Surroundings): Command => c
   .argument('<device>', 'its name, as in `tcmu-host devices`')
   .option('--json', 'as JSON')
@@ -110,15 +120,8 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action((flags: ListFlags) => listHandlers(flags, at, print))
 
-  allowsFilters(looksAtHandlers(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp)))
-    .option('--json', 'as JSON')
-    .action((flags: ListFlags) => listFilters(flags, at, print))
-
-  command('devices', 'list the devices of the running host', examples.devices)
-    .option('--verbose', 'with the filters before each, and what each callback passes')
-    .option('--json', 'as JSON')
-    .option('--socket <path>', 'its control socket')
-    .action((flags: ListFlags) => listDevices(flags, at, print))
+  showsFilters(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp), at)
+  showsDevices(command('devices', 'list the devices of the running host', examples.devices), at)
 
   showsZones(command('zones', 'show the zones of a zoned disk that the running host serves', examples.zones), at)
   movesMedium(

@@ -114,9 +114,7 @@ export class DeviceRuntime implements LogicalUnit {
     const type = (this.parts.backend.handler as CommandsHandler).deviceType ?? 0
     return typeof type === 'function' ? type(this.parts.backend.state) : type
   }
-  get chain(): DeviceChain {
-    return chainOf(this.parts.backend.handler)
-  }
+  get chain(): DeviceChain { return chainOf(this.parts.backend.handler) }
   get blocks(): number {
     return this.capacity
   }

@@ -45,8 +45,8 @@ export function wireOps<S>(handler: BlocksHandler<S>, backend: { readonly state:
   const has = <A, R>(name: DirectName): ((argument: A) => R) | undefined => {
     if (!handler[name]) return undefined
     const { handler: own, past } = direct(handler, name)
-    const callback = own[name] as (state: S, argument: A) => R
-    return (argument) => callback.call(own, past ? chain.state.bottom : backend.state, argument)
+    const members = own as unknown as Readonly<Record<string, (state: S, argument: A) => R>>
+    return (argument) => members[name]!(past ? chain.state.bottom : backend.state, argument)
   }
   const op = <A>(name: DirectName): ((argument: A) => Result) | undefined => {
     const call = has<A, Answer>(name)

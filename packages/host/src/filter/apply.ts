@@ -51,7 +51,7 @@ function sizeBehindAll(uses: readonly FilterUse[], bytes: number): number | unde
 /** Changes are the handler's business, but for those of what a filter has made its own. */
 function reconfigure(handler: BlocksHandler, uses: readonly FilterUse[]): BlocksHandler<Chain>['reconfigure'] {
   if (!handler.reconfigure) return undefined
-  const caches = uses.some(({ filter }) => filter.flush)
+  const caches = uses.some(({ filter }) => filter.flush !== undefined)
   return async ({ bottom, resized }, change: Change) => {
     if (change.kind === 'writeCache' && caches) return Status.NOT_HANDLED
     if (change.kind !== 'size') return handler.reconfigure!(bottom, change)

@@ -14,7 +14,7 @@ export interface Chain {
   readonly bottom: unknown
   readonly calls: Calls
   /** The handler has so many bytes now. */
-  resized(sizeBytes: number): void
+  readonly resized: (sizeBytes: number) => void
   close(): Promise<void>
 }
 
@@ -80,9 +80,8 @@ function inFront(filter: Filter, own: unknown, behindIt: Calls): Calls {
       const callback = members[name]!
       calls[name] = name === 'flush' ? () => callback(own, next) : (argument) => callback(own, argument, next)
     } else if (touch === 'around') {
-      const { around } = filter
       const operation = name as Exclude<Filtered, 'extents'>
-      calls[name] = (argument) => around!(own, operation, argument as BlockIo | BlockRange | undefined, () => inner!(argument) as Answer)
+      calls[name] = (argument) => filter.around!(own, operation, argument as BlockIo | BlockRange | undefined, () => inner!(argument) as Answer)
     }
   }
   return calls
@@ -132,7 +131,7 @@ export async function openChain(handler: BlocksHandler, uses: readonly FilterUse
     let calls = callsOf(handler, bottom)
     for (const [i, { filter, options }] of [...uses.entries()].reverse()) {
       const layer = layers[i]!
-      const own = (layer.own = await filter.open?.({ ...facts, options, sizeBytes: layer.sizeBytes, next: nextOf(calls) }))
+      const own: unknown = (layer.own = await filter.open?.({ ...facts, options, sizeBytes: layer.sizeBytes, next: nextOf(calls) }))
       layer.isOpen = true
       opened.add(filter.close && (() => filter.close!(own)))
       calls = inFront(filter, own, calls)

@@ -11,7 +11,9 @@ export interface FilterConformance {
 }
 
 /** A disk that can read and write, and nothing else. */
-const plainHandler: BlocksHandler<Uint8Array> = defineHandler({ subtype: 'plain', open: ramHandler.open, read: ramHandler.read, write: ramHandler.write })
+const plainHandler: BlocksHandler<Uint8Array> = defineHandler({
+  subtype: 'plain', open: (dev) => ramHandler.open(dev), read: (ram, io) => ramHandler.read(ram, io), write: (ram, io) => ramHandler.write(ram, io),
+})
 
 const neighbour = (name: string, more: Partial<Filter> = {}): FilterUse => ({ filter: { name, summary: 'beside the filter that is tested', ...more }, options: {} })
 
