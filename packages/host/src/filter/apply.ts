@@ -20,7 +20,7 @@ export const filtersOf = (handler: Handler): Filters | undefined => (handler as 
 
 type Callback = (state: unknown, argument: unknown) => unknown
 /** Callbacks that no filter stands in front of. */
-const past = ['space', 'lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset'] as const
+export const past = ['space', 'lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset'] as const
 
 export type DirectName = Filtered | (typeof past)[number]
 

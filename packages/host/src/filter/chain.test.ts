@@ -1,7 +1,7 @@
-import { direct } from './apply'
-import { type BlocksHandler, type Change, defineHandler, Status } from '../handler'
+import { type BlocksHandler, type Change, defineHandler, handlerMembers, Status } from '../handler'
 import { expectGood, fileIo, initiatorOf, LogLines, ramHandler, testDevice } from '../testing'
-import { checkFilter, defineFilter, type Filter, filtersOf, type FilterUse, withFilters } from '.'
+import { direct, past } from './apply'
+import { checkFilter, defineFilter, type Filter, filtered as callbacks, filtersOf, type FilterUse, withFilters } from '.'
 
 const use = (filter: Filter, options: unknown = {}): FilterUse => ({ filter, options })
 const named = (name: string, more: Partial<Filter> = {}): Filter => defineFilter({ name, summary: 'of a test', ...more } as Filter)
@@ -86,6 +86,12 @@ test('locks, storage counts and what else no filter sees pass it with the state 
   const chain = (await filtered.open({ ...({} as never), sizeBytes: 0, declare: () => {}, report: () => {}, log: new LogLines(), io: fileIo() } as never)) as never
   for (const name of ['lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset', 'space'] as const) (filtered[name] as (...args: unknown[]) => unknown)(chain, 7)
   expect(calls).toEqual(['lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset', 'space'].map((name) => [name, 'state', 7]))
+})
+
+test('no member of a handler is lost behind filters for want of having been thought of', () => {
+  const made = ['subtype', 'summary', 'checkConfig', 'open', 'close', 'reconfigure', 'fua']
+  const refused = ['handleCmd']
+  expect(Object.keys(handlerMembers.blocks).sort()).toEqual([...callbacks, ...past, ...made, ...refused].sort())
 })
 
 describe('sizes', () => {
