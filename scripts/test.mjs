@@ -57,7 +57,7 @@ async function tools() {
 
 /** A check that counts as one test; nothing is run again over files that passed it. */
 async function check(name, title, args) {
-  const files = ['packages', 'native', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts')))
+  const files = ['packages', 'native', 'examples', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts')))
   const settings = ['eslint.config.mjs', 'tsconfig.base.json', 'tsconfig.eslint.json', 'package-lock.json']
   const print = fingerprint([...files, ...settings], process.version)
   if (isCurrent(name, print)) return true

@@ -87,14 +87,20 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
       expect((await works(at, 'npm', 'run', 'bench')).stdout).toMatch(/\d commands (of 4 KiB )?a second/)
     })
 
-    test('is installed into a handler root, and listed', async () => {
+    test('is installed into a handler root, enabled by the command that is named, and listed', async () => {
       const root = join(folder, `root-${subtype}`)
       await works(at, 'npm', 'pack', '--silent')
       const { name, version } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as { name: string; version: string }
       await works(at, 'npm', 'install', '--offline', '--prefix', root, '--ignore-scripts', '--legacy-peer-deps', join(at, `${name}-${version}.tgz`))
-      const { stdout } = await works(at, join(at, 'node_modules/.bin/tcmu-host'), shape === 'filter' ? 'filters' : 'handlers', '--handler-root', root)
-      const listed = shape === 'filter' ? subtype.replaceAll('_', '-') : `${subtype} +${shape}`
-      expect(stdout).toMatch(new RegExp(`^${listed} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
+      const host = async (...args: string[]): Promise<string> => (await works(at, join(at, 'node_modules/.bin/tcmu-host'), ...args)).stdout
+      if (shape === 'filter') {
+        expect(await host('filters', '--handler-root', root)).toMatch(new RegExp(`^${subtype.replaceAll('_', '-')} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
+        return
+      }
+      const [, command] = new RegExp(`^found, disabled: ${subtype} .* to enable it: tcmu-host (.*)$`, 'm').exec(await host('handlers', '--handler-root', root))!
+      expect(await host(...command!.split(' '))).toContain('It is enabled.')
+      const stdout = await host('handlers', '--handler-root', root)
+      expect(stdout).toMatch(new RegExp(`^${subtype} +${shape} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
     })
   })
 })

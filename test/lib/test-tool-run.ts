@@ -40,6 +40,7 @@ export async function main(result: string, lun: keyof typeof luns, paths: string
   try {
     const handlers = new HandlerRoot(here.path('handlers'))
     for (const name of ['wide', 'wiping']) handlers.install(`tcmu-handler-${name}`, `test/fixtures/handlers/${name}`)
+    await handlers.enable()
     closeSync(openSync(here.path('disk.img'), 'w'))
     truncateSync(here.path('disk.img'), 100 * 2 ** 20)
     const host = await here.start({ luns: [luns[lun].replace('FOLDER', here.folder)] })

@@ -5,6 +5,7 @@ import { type BlockIo, Status } from '@tcmu/host/handler'
 import { Segments } from '@tcmu/host/scsi'
 import * as ts from 'typescript'
 import pattern from '../docs-examples/pattern'
+import { enable } from '../lib/enable'
 import { Sandbox } from './cli'
 import { handlerRoot, put, repository, scratch } from './packages'
 
@@ -24,6 +25,7 @@ for (const name of names) {
     rmSync(join(path, file))
   }
 }
+beforeAll(() => enable(root))
 afterAll(async () => {
   await box.close()
   temp.remove()

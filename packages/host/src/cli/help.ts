@@ -13,12 +13,41 @@ SIGINT or SIGTERM: commands under way get ten seconds to end. A second signal en
 export const handlerHelp = `
 Looks at the handlers that came with the host, at the handler root, and at the handlerPaths of the configuration. Reads
 package.json files only; no code of a handler runs. A handler is a package with the keyword "tcmu-handler" and a field
-"tcmuHandler". To install one:
+"tcmuHandler". Of the handler root, what was enabled is used, for as long as its files stay what they were. \`tcmu-host install\`
+installs one; npm does too:
   npm install --prefix /var/lib/tcmu/handlers --ignore-scripts --legacy-peer-deps PACKAGE
 
 Examples:
   tcmu-host handlers
   tcmu-host handlers --handler-root ./handlers --json
+  tcmu-host handlers enable tcmu-handler-ram
+  tcmu-host handlers disable ram
+`
+
+export const installHelp = `
+Runs npm in the handler root, without install scripts. What was installed is shown (handlers, files, machine code) and stays
+disabled until \`tcmu-host handlers enable\`, or --enable. A running host sees it without a restart.
+
+Examples:
+  tcmu-host install tcmu-handler-ram
+  tcmu-host install tcmu-handler-ram@^1.2 --enable
+  tcmu-host install ./tcmu-handler-ram-1.0.0.tgz --handler-root ./handlers
+`
+
+export const uninstallHelp = `
+Disables it and removes it with npm. Devices that are open go on with the code they have.
+
+Examples:
+  tcmu-host uninstall tcmu-handler-ram
+`
+
+export const updateHelp = `
+Has npm look for newer versions within the ranges that were installed, of one package or of all. What changed has to be
+enabled again; --enable does that for what was enabled before.
+
+Examples:
+  tcmu-host update
+  tcmu-host update tcmu-handler-ram --enable
 `
 
 export const filterHelp = `

@@ -2,13 +2,14 @@ import { join, resolve } from 'node:path'
 import {
   type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
-import { tcmuError } from '../errors'
+import { MOST_POLL_US } from '../control/config-schema'
+import { quote, tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
 import { parsePlacement, type Placement } from '../supervisor'
 import { createLog, HostLog, type Logger } from '../log'
-import { busOf, levelOf, logSettings } from './daemon'
+import { busOf, COMMAND_LINE, levelOf, logSettings } from './daemon'
 
 export { COMMAND_LINE } from './daemon'
 
@@ -39,6 +40,7 @@ export interface ServeFlags extends HandlerFlags {
   readonly netlink: boolean
   readonly foreign: 'reject' | 'ignore'
   readonly resetRing: 'retry' | 'fail'
+  readonly pollUs?: string
   readonly handlerPath: readonly string[]
   readonly portal?: string
   readonly lun: readonly string[]
@@ -112,6 +114,14 @@ export async function chooseFrontEnd(flags: ServeFlags, at: Surroundings): Promi
   return { frontend: usable ? 'tcmu' : 'iscsi', why }
 }
 
+/** The bound of the busy-poll, by flag or file. Throws E_CONFIG. */
+function pollMicrosOf({ pollUs }: ServeFlags, config: Config): number | undefined {
+  if (pollUs === undefined) return config.pollUs
+  const micros = Number(pollUs)
+  if (/^\d+$/.test(pollUs) && micros <= MOST_POLL_US) return micros
+  throw tcmuError('E_CONFIG', { file: COMMAND_LINE, key: '--poll-us', wanted: `a whole number from 0 to ${MOST_POLL_US}`, found: quote(pollUs) })
+}
+
 /** What to serve with the front end that was chosen, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
 export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & Prepared & { readonly hostLog: HostLog } {
   let hostLog: HostLog | undefined
@@ -131,7 +141,7 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
   const socket = flags.socket ?? defaultSocket(at.env, at.uid, kernel)
   return {
     ...handlers, config, hostLog: hostLog!, luns, portal,
-    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing } }),
+    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing, pollMicros: pollMicrosOf(flags, config) } }),
     chap, socket,
     dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),

@@ -3,6 +3,7 @@ import { check, type CheckFlags } from './check'
 import { listFilters } from './filters'
 import { examples, filterHelp, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
+import { installsHandlers, picksHandlers, ROOT_FLAG } from './handler-commands'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import { type MediumFlags, moveMedium } from './medium'
 import type { ServeFlags, Surroundings } from './options'
@@ -15,7 +16,7 @@ const collect = (value: string, before: readonly string[]): readonly string[] =>
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const looksAtHandlers = (c: Command): Command => c
-  .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
+  .option(...ROOT_FLAG)
   .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
   .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, process for others)', collect, [])
@@ -29,6 +30,7 @@ const picksFrontEnd = (c: Command): Command => c
   .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
   .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
   .addOption(new Option('--reset-ring <policy>', 'tcmu: commands that a former daemon left unanswered: initiators try them again, or they fail').choices(['retry', 'fail']).default('retry'))
+  .option('--poll-us <n>', 'tcmu: microseconds that a ring which fell idle is looked at before sleeping, while commands come quickly; 0: never (default: 10, 0 on one processor)')
 
 /** Flags of the C daemon, and the message bus. */
 const isDaemon = (c: Command): Command => c
@@ -116,9 +118,9 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--socket <path>', 'control socket (default: tcmu-host.sock in $XDG_RUNTIME_DIR, /run/tcmu/host.sock for root)')
     .action(async (flags: ServeFlags) => exit(await serve(flags, at)))
 
-  looksAtHandlers(command('handlers', 'list the handlers found, and what was refused and why', handlerHelp))
-    .option('--json', 'as JSON')
+  picksHandlers(looksAtHandlers(command('handlers', 'list the handlers found, and what is disabled or was refused; enable one, or disable it', handlerHelp)), at, print)
     .action((flags: ListFlags) => listHandlers(flags, at, print))
+  installsHandlers(command, at, print)
 
   showsFilters(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp), at)
   showsDevices(command('devices', 'list the devices of the running host', examples.devices), at)

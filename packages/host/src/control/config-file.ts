@@ -43,6 +43,7 @@ export interface Config {
   readonly logLevels?: ConfigFile['logLevels']
   readonly logDir?: string
   readonly logFormat?: ConfigFile['logFormat']
+  readonly pollUs?: number
   readonly dbus?: ConfigFile['dbus']
   readonly handlerRoot?: string
   readonly handlerPaths: readonly string[]

@@ -4,6 +4,9 @@ export const logLevelNames = ['crit', 'error', 'warning', 'info', 'debug', 'debu
 
 export const portStates = ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning'] as const
 
+/** A millisecond: longer than that nobody else of the host should wait. */
+export const MOST_POLL_US = 1000
+
 const text = { type: 'string', minLength: 1, maxLength: 8192 } as const
 const level = { enum: [0, 1, 2, 3, 4, 5, ...logLevelNames] } as const
 const size = { anyOf: [{ type: 'integer', minimum: 0 }, text] } as const
@@ -55,6 +58,7 @@ export const configSchema = {
     logLevels: { type: 'object', additionalProperties: level, description: 'Levels of single devices, by their names.' },
     logDir: { ...text, description: 'Folder for `tcmu-runner.log`.' },
     logFormat: { enum: ['text', 'json'], description: 'Lines of the log file: as the C daemon writes them, or JSON.' },
+    pollUs: { type: 'integer', minimum: 0, maximum: MOST_POLL_US, description: 'Microseconds that a ring of the kernel which fell idle is looked at before sleeping, while commands come quickly. Left out: 10, 0 on one processor.' },
     dbus: { anyOf: [{ type: 'boolean' }, text], description: 'Whether targetcli is answered on the system bus, or the address of another bus.' },
     luns: {
       type: 'array',
@@ -98,6 +102,7 @@ export interface ConfigFile {
   readonly logLevels?: Readonly<Record<string, Level>>
   readonly logDir?: string
   readonly logFormat?: 'text' | 'json'
+  readonly pollUs?: number
   readonly dbus?: boolean | string
   readonly handlerRoot?: string
   readonly handlerPaths?: readonly string[]

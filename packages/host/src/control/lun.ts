@@ -91,3 +91,21 @@ export function parseLun(text: string): LunConfig {
     ...(filters !== undefined && { filters: inner(() => parseFilters(filters)) }), options: undefined, serial,
   }
 }
+
+/** A LUN as a program writes it: as `--lun` has it, or the keys of `luns` in a configuration file. */
+export type LunInput = string | LunConfig | {
+  readonly name: string
+  readonly cfgstring: string
+  /** Bytes, or a text such as `64M`. Left out: the handler says. */
+  readonly size?: number | string
+  readonly options?: unknown
+} & Partial<Omit<LunConfig, 'name' | 'subtype' | 'config' | 'sizeBytes' | 'options'>>
+
+/** The whole of it. Throws E_LUN_TEXT, E_CFGSTRING, E_SIZE. */
+export function lunOf(lun: LunInput): LunConfig {
+  if (typeof lun === 'string') return parseLun(lun)
+  if ('sizeBytes' in lun) return lun
+  const { cfgstring, size = 0, ...rest } = lun
+  if (!namePattern.test(rest.name)) throw tcmuError('E_LUN_TEXT', { text: quote(rest.name), reason: 'this name is not made of letters, digits, dot, dash and underscore (at most 64)' })
+  return { blockSize: DEFAULT_BLOCK_SIZE, readOnly: false, options: undefined, serial: undefined, ...rest, ...parseCfgstring(cfgstring), sizeBytes: parseSize(size) }
+}

@@ -107,9 +107,7 @@ export class DeviceRuntime implements LogicalUnit {
 
   get name(): string { return this.parts.spec.name }
   get subtype(): string { return this.parts.spec.subtype }
-  get config(): string {
-    return this.configText
-  }
+  get config(): string { return this.configText }
   get deviceType(): number {
     const type = (this.parts.backend.handler as CommandsHandler).deviceType ?? 0
     return typeof type === 'function' ? type(this.parts.backend.state) : type
@@ -135,6 +133,13 @@ export class DeviceRuntime implements LogicalUnit {
     if (this.table !== undefined && this.tableOf === backend.state) return this.table
     this.tableOf = backend.state
     return (this.table = new CommandTable([...rowsFor(rows(backend.state), this), ...this.extensions.rows]))
+  }
+
+  /** What `open` of the handler gave. */
+  get handlerState(): unknown { return this.parts.backend.state }
+
+  emulate(task: Task): Result {
+    return runRow(this, this.commands, this.gate, task)
   }
 
   extend(part: LunExtension): void {

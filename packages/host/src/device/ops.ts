@@ -24,6 +24,15 @@ function answer(value: Answer): Result {
   return Promise.resolve(value).then(settled)
 }
 
+const extentStates: ReadonlySet<unknown> = new Set<Extent['state']>(['mapped', 'deallocated', 'anchored'])
+const isExtent = (e: Partial<Extent> | null | undefined): boolean => Number.isSafeInteger(e?.offset) && Number.isSafeInteger(e?.length) && extentStates.has(e?.state)
+
+function extentsIn(value: readonly Extent[]): readonly Extent[] {
+  const isList = Array.isArray(value as unknown)
+  if (isList && value.every(isExtent)) return value
+  throw new TypeError(`the handler answered with ${isList ? 'other things' : typeof value}, not with a list of extents`)
+}
+
 /** A hook with one tap is that tap; with more it is the compiled chain. Looked at when it is first called: filters tap until then. */
 function flatten<A>(hook: SyncBailHook<[A], Result | undefined>): (arg: A) => Result {
   let chosen: ((arg: A) => Result) | undefined
@@ -53,11 +62,12 @@ export function wireOps<S>(handler: BlocksHandler<S>, backend: { readonly state:
     return call && ((argument) => answer(call(argument)))
   }
   const flush = op<void>('flush')
+  const extents = has<BlockRange, readonly Extent[] | Promise<readonly Extent[]>>('extents')
   return {
     read: flatten(hooks.read), write: flatten(hooks.write),
     ...present({
       flush: flush && (() => flush()), unmap: op<BlockRange>('unmap'), writeSame: op<BlockIo>('writeSame'), compareAndWrite: op<BlockIo>('compareAndWrite'),
-      extents: has<BlockRange, readonly Extent[] | Promise<readonly Extent[]>>('extents'), space: has<void, Space | Promise<Space>>('space'),
+      extents: extents && (async (range: BlockRange) => extentsIn(await extents(range))), space: has<void, Space | Promise<Space>>('space'),
     }),
   }
 }

@@ -1,7 +1,8 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { quote, reasonOf } from '../errors'
 import { type Candidate, nameOf, type Origin, refusal, type Refusal } from './candidate'
+import { modulesAbove } from './closure'
 import { PathGuard } from './guard'
 import { readPackageJson } from './package-json'
 
@@ -52,15 +53,6 @@ function namesIn(folder: string): string[] {
 function packagesIn(folder: string): string[] {
   return namesIn(folder).flatMap((name) => (name.startsWith('@') ? namesIn(join(folder, name)).map((n) => join(folder, name, n)) : [join(folder, name)]))
     .filter(isFolder)
-}
-
-/** `node_modules` folders that a module of `folder` is resolved from, nearest first; no global ones. */
-function modulesAbove(folder: string): string[] {
-  const found: string[] = []
-  for (let dir = folder, below = ''; dir !== below; below = dir, dir = dirname(dir)) {
-    if (basename(dir) !== 'node_modules') found.push(join(dir, 'node_modules'))
-  }
-  return found
 }
 
 /** Packages beside the host: of the nearest folder that has any, so that nobody adds one in a folder far above. */

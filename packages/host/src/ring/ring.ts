@@ -66,6 +66,11 @@ export class Ring {
     this.pool = new CommandPool(owner, SPARE)
   }
 
+  /** Whether there is something to take, or the peer's head makes no sense. One load of shared memory. */
+  get news(): boolean {
+    return this.position !== this.head || Atomics.load(this.words, at.head) !== this.head
+  }
+
   private isPosition(value: number): boolean {
     return value < this.cmdrSize && value % ENTRY_ALIGN === 0
   }

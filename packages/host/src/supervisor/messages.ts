@@ -2,12 +2,14 @@ import { TcmuError } from '../errors'
 import type { BackendLock, Change, DeviceInfo, DeviceProperties, HandlerLog, LockHolder } from '../handler/types'
 import type { Extent } from '../scsi'
 
-/** What a device host needs to find the one package it runs; paths were checked by the host that starts it. */
+/** What a device host needs to find the one package it runs. */
 export interface HostStart {
   readonly packagePath: string
   readonly subtype: string
   /** Folder of the host's own package, whose SDK handlers get. */
   readonly hostPackage: string
+  /** Handler root whose file of enabled packages has to have it; left out for packages from elsewhere. */
+  readonly trust?: { readonly root: string; readonly asked: boolean }
 }
 
 /** What a handler is, without its code. */
