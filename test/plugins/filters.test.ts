@@ -29,7 +29,8 @@ putPackage(modules, {
   name: 'invert', json: filterJson('invert', described({ options })),
   files: { 'index.js': code('invert', marker(temp.path, 'invert'), "open: ({ options, log }) => log.info('options ' + JSON.stringify(options)), ") },
 })
-putPackage(modules, { name: 'ram', json: packageJson('ram', { tcmuHandler: manifest({ subtype: 'ram' }) }), files: { 'index.js': blocksCjs('ram', marker(temp.path, 'ram')) } })
+/** Of a path that was named, so that it is enabled. */
+const ram = putPackage(temp.path, { name: 'ram', json: packageJson('ram', { tcmuHandler: manifest({ subtype: 'ram' }) }), files: { 'index.js': blocksCjs('ram', marker(temp.path, 'ram')) } })
 
 interface Bad { readonly name: string; readonly json: Json; readonly code: string; readonly field: string }
 const bad: readonly Bad[] = [
@@ -48,7 +49,7 @@ for (const [name, exported] of liars) {
   putPackage(modules, { name, json: filterJson(name, described({ name })), files: { 'index.js': text } })
 }
 
-const at = ['--handler-root', root]
+const at = ['--handler-root', root, '--handler-path', ram]
 interface Listed { name: string; package: string; origin: string; allowed: boolean; loaded: boolean; options?: unknown }
 interface Refused { code: string; field: string; path: string; message: string }
 const serve = (...more: string[]): ReturnType<Sandbox['start']> => box.start(['serve', '--frontend', 'iscsi', '--portal', '127.0.0.1:0', '--socket', join(temp.path, 'socket'), ...at, ...more])

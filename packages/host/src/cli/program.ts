@@ -120,9 +120,9 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
 
   picksHandlers(looksAtHandlers(command('handlers', 'list the handlers found, and what is disabled or was refused; enable one, or disable it', handlerHelp)), at, print)
     .action((flags: ListFlags) => listHandlers(flags, at, print))
+  showsFilters(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp), at)
   installsHandlers(command, at, print)
 
-  showsFilters(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp), at)
   showsDevices(command('devices', 'list the devices of the running host', examples.devices), at)
 
   showsZones(command('zones', 'show the zones of a zoned disk that the running host serves', examples.zones), at)

@@ -113,9 +113,7 @@ export class DeviceRuntime implements LogicalUnit {
     return typeof type === 'function' ? type(this.parts.backend.state) : type
   }
   get chain(): DeviceChain { return chainOf(this.parts.backend.handler) }
-  get blocks(): number {
-    return this.capacity
-  }
+  get blocks(): number { return this.capacity }
   get writeCache(): boolean {
     return this.cache.on
   }
