@@ -57,7 +57,7 @@ async function tools() {
 
 /** A check that counts as one test; nothing is run again over files that passed it. */
 async function check(name, title, args) {
-  const files = ['packages', 'native', 'examples', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts')))
+  const files = [...['packages', 'native', 'examples', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts'))), ...filesBelow('docs/api', () => true), 'scripts/api.mjs', 'packages/host/package.json']
   const settings = ['eslint.config.mjs', 'tsconfig.base.json', 'tsconfig.eslint.json', 'package-lock.json']
   const print = fingerprint([...files, ...settings], process.version)
   if (isCurrent(name, print)) return true
@@ -120,6 +120,7 @@ command(async () => {
   await prepare()
   const checks = [
     ['types', 'checking types, tests included', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.eslint.json']],
+    ['api', 'comparing the SDK with docs/api', ['scripts/api.mjs', '--check']],
     ['lint', 'eslint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
   ]
   const failedChecks = []

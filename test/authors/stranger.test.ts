@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from '../lib/repository'
@@ -8,7 +8,7 @@ import { Child } from '../plugins/cli'
 import { run } from '../lib/run'
 
 /**
- * Somebody who has npm and our packages, and nothing of this repository: create, build, test, measure, serve, write through
+ * Somebody who has npm and our packages, and nothing of this repository: create, build, test, measure, serve, change, write through
  * QEMU, look at what would be published, install, list.
  */
 const folder = mkdtempSync(join(tmpdir(), 'tcmu-stranger-'))
@@ -34,14 +34,15 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
+function start(at: string, ...args: readonly string[]): Child {
+  const child = new Child(spawn(join(at, 'node_modules/.bin/tcmu-host'), args, { cwd: at, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: at, XDG_RUNTIME_DIR: at } }))
+  children.push(child)
+  return child
+}
 function serve(at: string, subtype: string, shape: string): Child {
   const filter = subtype.replaceAll('_', '-')
   const [lun, ...more] = shape === 'filter' ? [`filters=${filter}:key=90,cfgstring=file/${join(at, 'disk.img')}`, '--inline-filter', filter] : [`cfgstring=${subtype}/`]
-  const child = new Child(spawn(join(at, 'node_modules/.bin/tcmu-host'), [
-    'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,${lun}`, ...more,
-  ], { cwd: at, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: at, XDG_RUNTIME_DIR: at } }))
-  children.push(child)
-  return child
+  return start(at, 'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,${lun}`, ...more)
 }
 
 const variants = [
@@ -74,6 +75,19 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
       } else expect((await works(at, 'iscsi-inq', url!)).stdout).toContain('Peripheral Device Type:PROCESSOR')
       expect((await host.end()).code).toBe(0)
       if (shape === 'filter') expect(readFileSync(join(at, 'disk.img')).subarray(2 ** 20, 2 ** 20 + 65536).every((byte) => byte === 0)).toBe(true)
+    })
+
+    // `dev` is for handlers: a filter runs in the host itself, which keeps the code that it has.
+    if (shape !== 'filter') test('is served from its folder, and what is saved takes over', async () => {
+      const host = start(at, 'dev', '.')
+      const [, url] = await host.until(/^ready (iscsi:\S+)/)
+      const source = join(at, language === 'typescript' ? 'src/index.ts' : 'src/index.js')
+      writeFileSync(source, readFileSync(source, 'utf8').replace("summary: '", "summary: 'anew: "))
+      await works(at, 'npm', 'run', 'build')
+      await host.until(/index\.js changed: dev runs the new code/, 'stderr')
+      await works(at, 'iscsi-inq', url!)
+      await host.until(/dev INQUIRY.*: GOOD/, 'stderr')
+      expect((await host.end()).code).toBe(0)
     })
 
     test('would be published without its tests', async () => {

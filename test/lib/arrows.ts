@@ -20,6 +20,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   plugins: ['handler', 'filter', 'input', 'state', 'errors'],
   library: ['scsi', 'handler', 'device', 'errors'],
   supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
+  dev: ['wire', 'scsi', 'handler', 'io', 'device', 'plugins', 'supervisor', 'control', 'frontend', 'log', 'testing', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'filter', 'frontend'],
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'filter', 'kernel', 'errors'],
 }

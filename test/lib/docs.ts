@@ -3,6 +3,7 @@ import { errorTable } from '../../packages/host/src/errors'
 import { filterManifestSchema, filterMembers } from '../../packages/host/src/filter'
 import { manifestSchema } from '../../packages/host/src/handler/manifest'
 import { handlerMembers, type Members } from '../../packages/host/src/handler/members'
+import { handlerApiChanges } from '../../packages/host/src/handler/version'
 import { handlerPromises } from '../../packages/host/src/testing/conformance'
 import { operatorTables } from './docs-tables'
 import { table } from './markdown'
@@ -39,6 +40,7 @@ const tables: Readonly<Record<string, () => string>> = {
   filters: () => table(['Filter', 'Option', 'Value', 'Required', 'Meaning'], filterOptions()),
   'filter-manifest': () => table(['Field', 'Value', 'Required', 'Meaning'], properties(filterManifestSchema.properties as Readonly<Record<string, Property>>, filterManifestSchema.required)),
   'filter-members': () => table(['Member', 'Required', 'May be async', 'When, or what it means', 'Left out'], filterMemberRows()),
+  'api-changes': () => table(['Version', 'Change'], handlerApiChanges.map(([version, change]) => [version, change])),
   promises: () => table(['A handler', 'Applies to'], handlerPromises.map((p) => [p.name, p.scope])),
   ...operatorTables,
   errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BlockIo, Status } from '@tcmu/host/handler'
 import { Segments } from '@tcmu/host/scsi'
@@ -33,6 +33,11 @@ afterAll(async () => {
 
 const subtypes = names.flatMap((n) => (JSON.parse(readFileSync(join(examples, n, 'package.json'), 'utf8')) as { tcmuHandler?: { subtype: string } }).tcmuHandler?.subtype ?? [])
 
+/** A text does for all but one. */
+const chunks = join(temp.path, 'chunks')
+mkdirSync(chunks)
+const cfgstringOf = (subtype: string): string => `${subtype}/${subtype === 'chunks' ? chunks : 'text'}`
+
 test('each is found, and none is refused', async () => {
   const { stdout } = await box.run('handlers', '--json', '--handler-root', root)
   const { handlers, refused } = JSON.parse(stdout) as { handlers: { subtype: string; origin: string }[]; refused: { path: string }[] }
@@ -41,11 +46,11 @@ test('each is found, and none is refused', async () => {
 })
 
 test.each(subtypes)('%s loads and takes its configuration', async (subtype) => {
-  expect(await box.run('check', `${subtype}/text`, '--handler-root', root)).toMatchObject({ code: 0, stderr: '' })
+  expect(await box.run('check', cfgstringOf(subtype), '--handler-root', root)).toMatchObject({ code: 0, stderr: '' })
 })
 
 test('all are served together', async () => {
-  const luns = subtypes.flatMap((s) => ['--lun', `name=${s},size=64K,cfgstring=${s}/text`])
+  const luns = subtypes.flatMap((s) => ['--lun', `name=${s},size=64K,cfgstring=${cfgstringOf(s)}`])
   const host = box.start(['serve', '--handler-root', root, '--portal', '127.0.0.1:0', ...luns])
   const [line] = await host.until(/^ready .*\n/)
   expect(line.split(' ')).toHaveLength(subtypes.length + 1)

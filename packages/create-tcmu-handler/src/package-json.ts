@@ -16,13 +16,13 @@ const builds: Readonly<Record<Language, Build>> = {
     entry: './dist/index.js',
     types: './dist/index.d.ts',
     files: ['dist', '!dist/*.test.*'],
-    scripts: { build: 'tsc', test: 'tsc && node --test dist/', prepack: 'tsc' },
+    scripts: { build: 'tsc', test: 'tsc && node --test dist/', prepack: 'tsc', prepublishOnly: 'npm test' },
     devDependencies: { '@types/node': '^20.0.0', typescript: '^5.5.0' },
   },
   javascript: {
     entry: './src/index.js',
     files: ['src', '!src/*.test.js'],
-    scripts: { build: 'node --check src/index.js', test: 'node --test src/' },
+    scripts: { build: 'node --check src/index.js', test: 'node --test src/', prepublishOnly: 'npm test' },
     devDependencies: {},
   },
 }

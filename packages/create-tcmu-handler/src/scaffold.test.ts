@@ -28,6 +28,16 @@ test.each([...shapes, 'filter'] as const)('%s: the JavaScript is the TypeScript 
   }
 })
 
+test.each(languages)('%s: the README shows the whole way, by scripts that there are', (language) => {
+  const readme = textOf(answers({ language }), 'README.md')
+  for (const step of ['npm test', 'npm run conformance', 'npm run bench', 'npx tcmu-host dev .', 'npx tcmu-host serve', 'npm publish', 'npm install --prefix', 'enable']) expect(readme).toContain(step)
+  const { scripts, license } = JSON.parse(textOf(answers({ language }), 'package.json')) as { scripts: Record<string, string>; license: string }
+  const called = [...readme.matchAll(/npm (?:run )?(test|conformance|bench|build)\b/g)].map((m) => m[1]!)
+  expect(called.filter((name) => scripts[name] === undefined)).toEqual([])
+  expect(scripts['prepublishOnly']).toBe('npm test')
+  expect([license, textOf(answers({ language }), 'LICENSE')]).toEqual(['Apache-2.0', expect.stringMatching(/Apache License/)])
+})
+
 describe('questions', () => {
   const question = (key: keyof Answers) => questions.find((q) => q.key === key)!
   test('defaults follow from the folder', () => {

@@ -3,7 +3,7 @@
 _tcmu_host() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in serve | handlers | filters | install | uninstall | update | devices | zones | eject | insert | check | test | version | install-files | help) command=$word && break ;; esac
+    case $word in serve | handlers | filters | install | uninstall | update | devices | zones | eject | insert | check | test | dev | version | install-files | help) command=$word && break ;; esac
   done
   COMPREPLY=()
   case $prev in
@@ -18,6 +18,9 @@ _tcmu_host() {
       return ;;
     --foreign)
       mapfile -t COMPREPLY < <(compgen -W 'reject ignore' -- "$cur")
+      return ;;
+    --trace)
+      mapfile -t COMPREPLY < <(compgen -W 'all errors off' -- "$cur")
       return ;;
     --reset-ring)
       mapfile -t COMPREPLY < <(compgen -W 'retry fail' -- "$cur")
@@ -40,10 +43,11 @@ _tcmu_host() {
     zones) words='--json --map --watch --socket --help' ;;
     check) words="$handlers --size --options --json --help" ;;
     test) words="$handlers --cfg --refuses --subtype --filter --size --block-size --volatile --json --help" ;;
+    dev) words='--lun --portal --trace --log-level --help' ;;
     version) words='--json --help' ;;
     install-files) words='--dest --prefix --help' ;;
-    help) words='serve handlers filters install uninstall update devices zones eject insert check test version install-files' ;;
-    *) words='serve handlers filters install uninstall update devices zones eject insert check test version install-files help --version --help' ;;
+    help) words='serve handlers filters install uninstall update devices zones eject insert check test dev version install-files' ;;
+    *) words='serve handlers filters install uninstall update devices zones eject insert check test dev version install-files help --version --help' ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
   # A tarball or a folder.

@@ -122,4 +122,15 @@ Examples:
   tcmu-host test ./my-handler --cfg '' --volatile --refuses nonsense --json
   tcmu-host test ./my-filter --filter invert:level=3
 `,
+  dev: `
+Runs the handler in a process of its own behind a portal on this machine. The first line on stdout is \`ready URL...\`; on stderr
+there is a line for each command and how it ended. When a file that Node.js loads has changed (.js, .json and the like outside
+node_modules), the new code takes over: sessions stay, commands wait meanwhile, and initiators hear of a reset (6/29/00). Code that does
+not load leaves the code of before at work. TypeScript is built by you, for example by \`npx tsc --watch\` beside it.
+
+Examples:
+  tcmu-host dev ./my-handler
+  tcmu-host dev . --lun name=d0,size=64M,cfgstring=mydisk//tmp/d0 --portal 127.0.0.1:3261
+  tcmu-host dev . --trace errors
+`,
 } as const

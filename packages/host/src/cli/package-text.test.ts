@@ -34,6 +34,6 @@ test('any text is a name, a path that is there, or E_PACKAGE_TEXT; none is an op
       expect((e as { code: string }).code).toBe('E_PACKAGE_TEXT')
       return
     }
-    expect(spec).toMatch(/^(\/|(@[\w.~-]+\/)?[\w~][\w.~-]*(@[^:#/]*)?$)/)
+    expect(spec).toMatch(/^(\/|(@[\w~][\w.~-]*\/)?[\w~][\w.~-]*(@[^:#/]*)?$)/)
   }), { numRuns: 3000 })
 })

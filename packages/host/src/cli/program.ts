@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { check, type CheckFlags } from './check'
+import { develops } from './dev'
 import { listFilters } from './filters'
 import { examples, filterHelp, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
@@ -139,6 +140,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
 
   testsHandlers(looksAtHandlers(command('test', 'check a package of a handler or filter against everything the host relies on', examples.test)), at, exit)
+  develops(command('dev', 'serve a handler package from its working folder, and its new code when a file changes', examples.dev), exit)
   installs(command('install-files', 'write the files that make the host a service: unit, D-Bus policy, logrotate and others', examples.installFiles))
   saysVersion(command('version', 'print the versions of host, handler API and Node.js', ''))
   return root

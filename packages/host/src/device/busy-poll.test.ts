@@ -49,6 +49,27 @@ test('the first one that does not come disarms it', () => {
   expect(poll.await(() => true)).toBe(false)
 })
 
+test('each wait in vain doubles what it takes to arm it again, the first success forgets that', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  const armedAfter = (): number => {
+    for (let n = 1; n < 100; n++) {
+      peer(poll, c, 1, 0.004)
+      if (poll['quick'] === poll['needed']) return n
+    }
+    return NaN
+  }
+  expect(armedAfter()).toBe(3)
+  poll.await(never)
+  poll.woken()
+  expect(armedAfter()).toBeGreaterThanOrEqual(5)
+  poll.await(never)
+  poll.woken()
+  expect(armedAfter()).toBeGreaterThanOrEqual(11)
+  expect(poll.await(() => true)).toBe(true)
+  expect(poll['needed']).toBe(3)
+})
+
 test('a slow peer never arms it', () => {
   const c = clock()
   const poll = new BusyPoll(10, c.now)

@@ -1,4 +1,5 @@
-import { filtersOf, formatFilters, type Routes } from '../filter'
+import { formatFilters, type Routes } from '../filter'
+import { filtersOf } from '../filter/apply'
 import type { Handler } from '../handler/types'
 
 /** What stands before the handler of a device, as lists show it. */

@@ -1,7 +1,7 @@
 import { type BlocksHandler, type Change, defineHandler, handlerMembers, Status } from '../handler'
 import { expectGood, fileIo, initiatorOf, LogLines, ramHandler, testDevice } from '../testing'
-import { direct, past } from './apply'
-import { checkFilter, defineFilter, type Filter, filtered as callbacks, filtersOf, type FilterUse, withFilters } from '.'
+import { direct, filtersOf, past } from './apply'
+import { checkFilter, defineFilter, type Filter, filtered as callbacks, type FilterUse, withFilters } from '.'
 
 const use = (filter: Filter, options: unknown = {}): FilterUse => ({ filter, options })
 const named = (name: string, more: Partial<Filter> = {}): Filter => defineFilter({ name, summary: 'of a test', ...more } as Filter)

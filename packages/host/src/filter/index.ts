@@ -1,5 +1,5 @@
 /** What filters import: `@tcmu/host/filter`. */
-export { type Filters, filtersOf, withFilters } from './apply'
+export { withFilters } from './apply'
 export { checkFilter, defineFilter } from './define'
 export { FILTER_NAME_PATTERN, type FilterManifest, filterManifestSchema } from './manifest'
 export { type FilterMember, filterMembers } from './members'

@@ -42,7 +42,8 @@ export interface RefusalRecord extends RefusalFacts {
 
 export const recordOf = (r: Refusal): RefusalRecord => ({ code: r.code, ...(r.facts as unknown as RefusalFacts), message: r.message })
 
-export const isPackageName = (name: unknown): name is string => typeof name === 'string' && /^(@[\w.~-]+\/)?[\w.~-]+$/.test(name) && name.length <= 214
+/** As npm has them: no part begins like a path or an option. */
+export const isPackageName = (name: unknown): name is string => typeof name === 'string' && /^(@[\w~][\w.~-]*\/)?[\w~][\w.~-]*$/.test(name) && name.length <= 214
 
 /** A name of others, as is when it is an npm name, quoted otherwise. */
 export const nameOf = (name: unknown): string => (isPackageName(name) ? name : quote(name))

@@ -56,6 +56,8 @@ function load({ packagePath, subtype, hostPackage, trust: places }: Calls['load'
   const registry = new HandlerRegistry({ refusals, candidates: trust ? candidates.map((c) => ({ ...c, origin: 'root' })) : candidates }, {
     environment: environment({ kernel: release(), guard, trust }), load: withSdk(hostPackage, importModule),
   })
+  // Of a package that was changed since: why, and not only that there is no such handler.
+  if (!registry.knows(subtype) && registry.refusals[0]) return Promise.reject(registry.refusals[0])
   return registry.load(subtype)
 }
 

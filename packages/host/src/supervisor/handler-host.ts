@@ -26,6 +26,8 @@ export interface HandlerHostOptions {
   readonly hangMs?: number
   /** Memory of its JavaScript. Default 512. */
   readonly heapMiB?: number
+  /** Stay when the last device closes. */
+  readonly linger?: boolean
 }
 
 /** Loading code, opening a backend, changing a size: what a person waits for. */
@@ -313,6 +315,7 @@ export class HandlerHost implements RemoteSite {
 
   /** Nobody needs it: end the process; the next device starts it anew, with the code that is there then. */
   private rest(): void {
+    if (this.options.linger) return
     const { running } = this
     this.running = undefined
     this.parked = undefined

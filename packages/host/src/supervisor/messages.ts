@@ -82,7 +82,9 @@ export interface Channel<Out, In> {
 export function remoteError(e: unknown): RemoteError {
   if (!(e instanceof Error)) return { message: String(e) }
   const { code } = e as { code?: unknown }
-  return { message: e.message, stack: e.stack, ...(typeof code === 'string' && { code }), ...(e instanceof TcmuError && { facts: e.facts }) }
+  // Of an error about another one, that of the other one says where.
+  const stack = e.cause instanceof Error ? e.cause.stack : e.stack
+  return { message: e.message, stack, ...(typeof code === 'string' && { code }), ...(e instanceof TcmuError && { facts: e.facts }) }
 }
 
 /** The error again, with its code, so that errno names become sense data here as they would have there. */

@@ -20,6 +20,8 @@ export interface SupervisorOptions {
   readonly budget?: BudgetOptions
   readonly hangMs?: number
   readonly heapMiB?: number
+  /** Keep processes without devices: their code is to be used again. */
+  readonly linger?: boolean
 }
 
 const spawns: Readonly<Record<Exclude<Placement, 'inline'>, Spawn>> = { process: spawnProcess, worker: spawnWorker }
