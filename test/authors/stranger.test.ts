@@ -39,10 +39,14 @@ function start(at: string, ...args: readonly string[]): Child {
   children.push(child)
   return child
 }
-const serve = (at: string, subtype: string): Child => start(at, 'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,cfgstring=${subtype}/`)
+function serve(at: string, subtype: string, shape: string): Child {
+  const filter = subtype.replaceAll('_', '-')
+  const [lun, ...more] = shape === 'filter' ? [`filters=${filter}:key=90,cfgstring=file/${join(at, 'disk.img')}`, '--inline-filter', filter] : [`cfgstring=${subtype}/`]
+  return start(at, 'serve', '--frontend', 'iscsi', '--handler-path', '.', '--portal', '127.0.0.1:0', '--lun', `name=d0,size=16M,${lun}`, ...more)
+}
 
 const variants = [
-  ['typescript', 'blocks'], ['typescript', 'commands'], ['javascript', 'blocks'], ['javascript', 'commands'],
+  ['typescript', 'blocks'], ['typescript', 'commands'], ['javascript', 'blocks'], ['javascript', 'commands'], ['typescript', 'filter'],
 ] as const
 
 describeIf(requires.qemu(), 'a package of a stranger', () => {
@@ -52,7 +56,7 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
 
     test('is made', async () => {
       const { stdout } = await works(folder, 'npm', 'exec', '--offline', '--yes', '--package', join(folder, 'create-tcmu-handler-0.1.0.tgz'), '--',
-        'create-tcmu-handler', subtype, '--language', language, '--shape', shape, '--yes')
+        'create-tcmu-handler', subtype, '--language', language, ...(shape === 'filter' ? ['--kind', 'filter'] : ['--shape', shape]), '--yes')
       expect(stdout).toContain('npm test')
       await works(at, 'npm', 'install', '--prefer-offline', '--ignore-scripts', '-D', ...tarballs())
     })
@@ -64,15 +68,17 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
     })
 
     test('is served, read and written', async () => {
-      const host = serve(at, subtype)
+      const host = serve(at, subtype, shape)
       const [, url] = await host.until(/^ready (iscsi:\S+)/)
-      if (shape === 'blocks') {
-        await works(at, 'qemu-io', '-f', 'raw', '-c', 'write -P 0x5a 1M 64k', '-c', 'read -P 0x5a 1M 64k', '-c', 'read -P 0 0 64k', url!)
+      if (shape !== 'commands') {
+        await works(at, 'qemu-io', '-f', 'raw', '-c', 'write -P 0x5a 1M 64k', '-c', 'read -P 0x5a 1M 64k', '-c', `read -P ${shape === 'filter' ? 0x5a : 0} 0 64k`, url!)
       } else expect((await works(at, 'iscsi-inq', url!)).stdout).toContain('Peripheral Device Type:PROCESSOR')
       expect((await host.end()).code).toBe(0)
+      if (shape === 'filter') expect(readFileSync(join(at, 'disk.img')).subarray(2 ** 20, 2 ** 20 + 65536).every((byte) => byte === 0)).toBe(true)
     })
 
-    test('is served from its folder, and what is saved takes over', async () => {
+    // `dev` is for handlers: a filter runs in the host itself, which keeps the code that it has.
+    if (shape !== 'filter') test('is served from its folder, and what is saved takes over', async () => {
       const host = start(at, 'dev', '.')
       const [, url] = await host.until(/^ready (iscsi:\S+)/)
       const source = join(at, language === 'typescript' ? 'src/index.ts' : 'src/index.js')
@@ -92,7 +98,7 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
     })
 
     test('measures itself', async () => {
-      expect((await works(at, 'npm', 'run', 'bench')).stdout).toMatch(/commands (of 4 KiB )?a second/)
+      expect((await works(at, 'npm', 'run', 'bench')).stdout).toMatch(/\d commands (of 4 KiB )?a second/)
     })
 
     test('is installed into a handler root, enabled by the command that is named, and listed', async () => {
@@ -101,6 +107,10 @@ describeIf(requires.qemu(), 'a package of a stranger', () => {
       const { name, version } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as { name: string; version: string }
       await works(at, 'npm', 'install', '--offline', '--prefix', root, '--ignore-scripts', '--legacy-peer-deps', join(at, `${name}-${version}.tgz`))
       const host = async (...args: string[]): Promise<string> => (await works(at, join(at, 'node_modules/.bin/tcmu-host'), ...args)).stdout
+      if (shape === 'filter') {
+        expect(await host('filters', '--handler-root', root)).toMatch(new RegExp(`^${subtype.replaceAll('_', '-')} +${name}@${version.replaceAll('.', '\\.')}`, 'm'))
+        return
+      }
       const [, command] = new RegExp(`^found, disabled: ${subtype} .* to enable it: tcmu-host (.*)$`, 'm').exec(await host('handlers', '--handler-root', root))!
       expect(await host(...command!.split(' '))).toContain('It is enabled.')
       const stdout = await host('handlers', '--handler-root', root)

@@ -27,6 +27,8 @@ export const luns = {
   wide4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,cfgstring=file/FOLDER/disk.img',
   /** Physical blocks of eight logical ones, and atomic writes. */
   atomic: 'name=disk,size=100M,cfgstring=wide/',
+  /** Behind three filters that keep what a disk is. */
+  chain512: 'name=disk,filters=stats+cache:size=16M+offset:offset=1M,cfgstring=file/FOLDER/disk.img',
   /** Takes twenty seconds to overwrite. */
   slow512: 'name=disk,size=64M,cfgstring=wiping/300',
   slow4096: 'name=disk,size=64M,blocksize=4096,cfgstring=wiping/300',

@@ -31,7 +31,7 @@ afterAll(async () => {
   temp.remove()
 })
 
-const subtypes = names.map((n) => (JSON.parse(readFileSync(join(examples, n, 'package.json'), 'utf8')) as { tcmuHandler: { subtype: string } }).tcmuHandler.subtype)
+const subtypes = names.flatMap((n) => (JSON.parse(readFileSync(join(examples, n, 'package.json'), 'utf8')) as { tcmuHandler?: { subtype: string } }).tcmuHandler?.subtype ?? [])
 
 /** A text does for all but one. */
 const chunks = join(temp.path, 'chunks')
@@ -55,6 +55,13 @@ test('all are served together', async () => {
   const [line] = await host.until(/^ready .*\n/)
   expect(line.split(' ')).toHaveLength(subtypes.length + 1)
   expect((await host.end()).code).toBe(0)
+})
+
+test('hold is listed, keeps the promises of handlers, and holds writes while its file is there', async () => {
+  expect((await box.run('filters', '--config', box.config, '--handler-root', root)).stdout).toMatch(/^hold +tcmu-filter-hold@1\.0\.0 .*\n {4}file \(required\) +The file to look for\.$/m)
+  const { code, stdout } = await box.run('test', join(root, 'node_modules/hold'), '--filter', `hold:file=${temp.path}/none`, '--config', box.config, '--handler-root', root)
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/ kept, 0 broken/)])
+  expect((await box.run('test', join(root, 'node_modules/hold'), '--config', box.config)).stderr).toMatch(/E_FILTER_OPTIONS: device test: filter hold: --filter\.0\.file: wanted a value, found nothing/)
 })
 
 test('pattern says what is missing', async () => {

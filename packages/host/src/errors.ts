@@ -6,12 +6,12 @@ export const errorTable = {
   E_ADDON_MISSING: 'the native addon is not built: {reason}. Run `npm run build:native` (needs python3, make and g++)',
   E_ADDON_VERSION: 'the native addon speaks version {found}, this host needs {wanted}. Run `npm run build:native`',
 
-  // Handler packages: why one is not used. Facts: package, path, field, wanted, found.
+  // Packages of handlers and filters: why one is not used. Facts: package, path, field, wanted, found.
   E_HANDLER_PATH: `${refused}. Correct the path, or make what it names`,
   E_HANDLER_UNSAFE_PATH: `${refused}. The host runs as root and loads code only from folders that nobody else can change`,
   E_HANDLER_PACKAGE_JSON: `${refused}. Install the package again, or report it to its authors`,
-  E_HANDLER_NO_MANIFEST: `${refused}. The package has the keyword of handlers but does not describe itself`,
-  E_HANDLER_NO_KEYWORD: `${refused}. The package describes a handler but lacks the keyword`,
+  E_HANDLER_NO_MANIFEST: `${refused}. The package has the keyword but does not describe itself`,
+  E_HANDLER_NO_KEYWORD: `${refused}. The package describes itself but lacks the keyword`,
   E_HANDLER_MANIFEST: `${refused}. Report it to the authors of the package`,
   E_HANDLER_API: `${refused}. Install a version of the package, or of the host, that fits the other`,
   E_HANDLER_REQUIRES: `${refused}. Install what it requires, or a version of the package that does not`,
@@ -49,6 +49,7 @@ export const errorTable = {
 
   E_DEVICE_HOST: '{reason}. The log of the host says what its handler did before',
   E_FILTER: 'filter {filter}: {reason}. `tcmu-host filters` lists those there are and their options',
+  E_FILTER_OPTIONS: 'device {device}: filter {filter}: {key}: wanted {wanted}, found {found}. `tcmu-host filters` lists the options',
   E_PLACEMENT: '{text} is no placement; write SUBTYPE= and one of {known}, as in file=process',
 
   // Configuration. Facts: file, key, wanted, found.

@@ -1,6 +1,7 @@
+import { dirname } from 'node:path'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
 import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type LunInput, lunOf, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
-import { type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
+import { type DeviceChain, type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
@@ -11,7 +12,7 @@ import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
 import { HandlerSet } from './handler-set'
-import type { Accepted, Candidate, HandlerRegistry, ImportModule, Inventory, PathGuard } from './plugins'
+import { type Accepted, type Candidate, DeviceFilters, type FilterOptions, type HandlerRegistry, type ImportModule, type Inventory, type PathGuard } from './plugins'
 import { ModeFile, StateFileError } from './state'
 import type { HandlerHostState, PlacementChoices } from './supervisor'
 import type { DataArea } from './wire'
@@ -33,7 +34,7 @@ export interface HostParts {
   readonly guard?: PathGuard
 }
 
-export interface HostOptions {
+export interface HostOptions extends FilterOptions {
   /** Serve the kernel's devices (LIO), and no portal of our own. */
   readonly kernel?: KernelOptions
   readonly luns?: readonly LunInput[]
@@ -82,7 +83,7 @@ const hostHooks = (): HostHooks =>
   })
 
 /** One device as lists show it. */
-export interface DeviceRecord {
+export interface DeviceRecord extends DeviceChain {
   readonly lun: number
   readonly name: string
   readonly cfgstring: string
@@ -108,6 +109,7 @@ export class Host {
   readonly targetName: string
   /** The target port group of the portal, when it is to be one. */
   readonly portGroup: PortalGroup | undefined
+  readonly filters: DeviceFilters
   private readonly sequence: Sequence
   private readonly devicesByLun = new Map<number, DeviceRuntime>()
   private io: IoEngine | undefined
@@ -126,10 +128,12 @@ export class Host {
       devicesOf: (subtype) => [...this.devicesByLun.values()].filter((d) => d.subtype === subtype).map((d) => d.name),
     })
     this.hooks.deviceRemoved.tap('handlers', () => this.set.settle())
+    this.filters = new DeviceFilters({ ...options, hostPackage: dirname(__dirname) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
       ...(kernel?.before ?? []),
+      { name: 'filters', start: () => this.filters.check() },
       { name: 'handlers', start: () => this.set.start(), stop: () => this.set.close() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
       ...(kernel ? [kernel.serve] : [{ name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) }]),
@@ -175,7 +179,7 @@ export class Host {
   devices(): DeviceRecord[] {
     return [...this.devicesByLun].map(([lun, d]) => ({
       lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
-      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters,
+      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters, ...d.chain,
     }))
   }
 
@@ -244,11 +248,12 @@ export class Host {
     }
   }
 
-  private async openDevice(spec: DeviceSpec, serial?: () => string): Promise<DeviceRuntime> {
+  private async openDevice(spec: DeviceSpec & Pick<LunConfig, 'filters'>, serial?: () => string): Promise<DeviceRuntime> {
     const { name, subtype } = spec
     const log = handlerLog(this.log, { device: name, handler: subtype, ...this.set.packageOf(subtype) })
     this.registry.checkOptions(subtype, spec.options, name)
-    const handler = await this.set.load(subtype)
+    this.filters.checkDevice(spec)
+    const handler = await this.filters.over(await this.set.load(subtype), spec)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
       const device = await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })

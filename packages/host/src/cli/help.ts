@@ -1,11 +1,12 @@
 /** Help that goes below the options of a command. */
 export const lunHelp = `
 A logical unit is text of the form
-  name=NAME[,size=SIZE][,blocksize=BYTES][,physicalblocksize=BYTES][,readonly][,thick][,strict][,serial=TEXT],cfgstring=SUBTYPE/REST
+  name=NAME[,size=SIZE][,blocksize=BYTES][,physicalblocksize=BYTES][,readonly][,thick][,strict][,serial=TEXT][,filters=FILTERS],cfgstring=SUBTYPE/REST
 SUBTYPE names the handler and REST is its business (\`tcmu-host handlers\` says what each wants). cfgstring comes last and
 takes the rest of the text, commas included. Sizes are 512, 64M, 1G, 2TiB: powers of 1024. LUN numbers count from 0 in the
 order of the flags. A block is a power of two from 512 (default) to 65536 bytes.
-thick: fully provisioned, nothing is unmapped. strict: reserved bits of commands are refused. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
+thick: fully provisioned, nothing is unmapped. strict: reserved bits of commands are refused. FILTERS are NAME[:KEY=VALUE]... joined
+by +, the first asked first (\`tcmu-host filters\` lists them); in a value %2C, %3A, %2B and %25 stand for , : + and %. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
 SIGINT or SIGTERM: commands under way get ten seconds to end. A second signal ends at once.
 `
 
@@ -49,6 +50,18 @@ Examples:
   tcmu-host update tcmu-handler-ram --enable
 `
 
+export const filterHelp = `
+A filter stands between the host and a handler that moves blocks. It is given with filters= in --lun, with "filters" in the configuration
+file, and for devices made with targetcli under "devices" there. Reads package.json files only; no code of a filter runs. A filter is a
+package with the keyword "tcmu-filter" and a field "tcmuFilter", installed as handlers are. Its code runs in the host's own process:
+one that did not come with the host has to be let in by name.
+
+Examples:
+  tcmu-host filters
+  tcmu-host filters --json
+  tcmu-host serve --lun name=disk0,size=1G,filters=delay:read=5ms+readonly,cfgstring=file//srv/disk0.img
+`
+
 export const examples = {
   root: `
 Examples:
@@ -67,6 +80,7 @@ Examples:
   devices: `
 Examples:
   tcmu-host devices
+  tcmu-host devices --verbose
   tcmu-host devices --socket /run/tcmu/host.sock --json
 `,
   medium: `
@@ -106,6 +120,7 @@ Examples:
   tcmu-host test ./my-handler
   tcmu-host test ./my-handler --cfg '{tmp}/disk.img' --size 64M --block-size 4096
   tcmu-host test ./my-handler --cfg '' --volatile --refuses nonsense --json
+  tcmu-host test ./my-filter --filter invert:level=3
 `,
   dev: `
 Runs the handler in a process of its own behind a portal on this machine. The first line on stdout is \`ready URL...\`; on stderr

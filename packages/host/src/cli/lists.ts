@@ -17,6 +17,7 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 
 export interface ListFlags extends HandlerFlags {
   readonly json?: boolean
+  readonly verbose?: boolean
   readonly socket?: string
 }
 
@@ -54,6 +55,10 @@ export async function listHandlers(flags: ListFlags, at: Surroundings, print: Pr
   for (const line of await staleLines(flags, at)) print(line)
 }
 
+/** Filters of a device, and the way of each callback through them. */
+const chainLines = ({ filters, routes }: DeviceRecord): string[] =>
+  filters ? [`     filters: ${filters}`, ...Object.entries(routes).map(([name, route]) => `     ${name}: ${route.join(' > ')}`)] : ['     no filters']
+
 /** The devices of a running host, asked over its control socket. */
 export async function listDevices(flags: ListFlags, at: Surroundings, print: Print): Promise<void> {
   const path = flags.socket ?? defaultSocket(at.env, at.uid)
@@ -64,5 +69,8 @@ export async function listDevices(flags: ListFlags, at: Surroundings, print: Pri
     return
   }
   const rows = devices.map((d) => [String(d.lun), d.name, formatSize(d.sizeBytes), d.readOnly ? `${d.state}, read-only` : d.state, d.cfgstring])
-  for (const line of table([['LUN', 'NAME', 'SIZE', 'STATE', 'CFGSTRING'], ...rows])) print(line)
+  for (const [i, line] of table([['LUN', 'NAME', 'SIZE', 'STATE', 'CFGSTRING'], ...rows]).entries()) {
+    print(line)
+    if (flags.verbose && i > 0) chainLines(devices[i - 1]!).forEach(print)
+  }
 }

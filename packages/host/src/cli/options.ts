@@ -31,6 +31,8 @@ export interface HandlerFlags {
   readonly logLevel?: string
   /** SUBTYPE=PLACEMENT, as given. */
   readonly placement?: readonly string[]
+  /** Names of filters. */
+  readonly inlineFilter?: readonly string[]
 }
 
 export interface ServeFlags extends HandlerFlags {
@@ -77,6 +79,8 @@ export function handlerOptions(flags: HandlerFlags, at: Surroundings, open?: (co
     config, log,
     isolate: true,
     placement: { ...config.placement, ...Object.fromEntries((flags.placement ?? []).map(parsePlacement)) as Record<string, Placement> },
+    devices: config.devices,
+    inlineFilters: [...(flags.inlineFilter ?? []), ...(config.inlineFilters ?? [])],
     handlerRoot: asked ?? defaultHandlerRoot(at),
     handlerRootAsked: asked !== undefined,
     handlerPaths: [...(flags.handlerPath ?? []).map((p) => resolve(p)), ...config.handlerPaths],

@@ -11,6 +11,9 @@ const text = { type: 'string', minLength: 1, maxLength: 8192 } as const
 const level = { enum: [0, 1, 2, 3, 4, 5, ...logLevelNames] } as const
 const size = { anyOf: [{ type: 'integer', minimum: 0 }, text] } as const
 
+/** What is in a list is told by its parser, in better words. */
+const filters = { anyOf: [text, { type: 'array', maxItems: 64 }] } as const
+
 /** JSON Schema of the configuration file. What its texts mean is checked by the parsers that the command line uses. */
 export const configSchema = {
   type: 'object',
@@ -20,6 +23,12 @@ export const configSchema = {
     handlerRoot: { ...text, description: 'Folder with the `node_modules` of installed handlers.' },
     handlerPaths: { type: 'array', maxItems: 64, items: text, description: 'Handler packages, or folders of them, used besides.' },
     placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, others in processes.' },
+    devices: {
+      type: 'object',
+      description: 'What devices have that are described elsewhere (LIO), by name, or by `SUBTYPE/`: `filters` as in `luns`. The name goes first.',
+      additionalProperties: { type: 'object', additionalProperties: false, properties: { filters } },
+    },
+    inlineFilters: { type: 'array', maxItems: 64, items: text, description: "Names of filters that did not come with the host and whose code may run in the host's own process." },
     targetName: { ...text, description: 'iSCSI name of the target.' },
     portal: { ...text, description: 'Address to listen on, ADDR:PORT.' },
     chap: {
@@ -64,6 +73,7 @@ export const configSchema = {
           size: { ...size, description: 'Bytes, or a text such as `64M` or `2TiB`: powers of 1024. Left out: the handler says.' },
           cfgstring: { ...text, description: '`SUBTYPE/REST`: the handler, and what it is to open.' },
           options: { type: 'object', description: 'Structured options, as the manifest of the handler has them.' },
+          filters: { ...filters, description: 'Filters before the handler, the first one asked first: texts such as `delay:read=5ms`, or objects with `name` and options.' },
           blockSize: { type: 'integer', enum: [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536], description: 'Bytes of a logical block. Left out: 512.' },
           physicalBlockSize: { type: 'integer', minimum: 512, maximum: 2 ** 31, description: 'Bytes of a physical block: the block size times a power of two. Left out: the handler says.' },
           strictCdb: { type: 'boolean', description: 'Commands with reserved bits are refused with ILLEGAL REQUEST; left out: such bits are ignored.' },
@@ -97,6 +107,8 @@ export interface ConfigFile {
   readonly handlerRoot?: string
   readonly handlerPaths?: readonly string[]
   readonly placement?: Readonly<Record<string, 'inline' | 'worker' | 'process'>>
+  readonly devices?: Readonly<Record<string, { readonly filters?: unknown }>>
+  readonly inlineFilters?: readonly string[]
   readonly targetName?: string
   readonly portal?: string
   readonly chap?: { readonly user?: string; readonly secretFile?: string; readonly mutualUser?: string; readonly mutualSecretFile?: string }
@@ -107,6 +119,7 @@ export interface ConfigFile {
     readonly size?: number | string
     readonly cfgstring: string
     readonly options?: Readonly<Record<string, unknown>>
+    readonly filters?: unknown
     readonly blockSize?: number
     readonly physicalBlockSize?: number
     readonly strictCdb?: boolean

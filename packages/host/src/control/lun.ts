@@ -1,4 +1,5 @@
 import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
+import { type FilterText, parseFilters } from '../filter'
 import { type Cfgstring, parseCfgstring } from './cfgstring'
 import { parseSize } from './size'
 
@@ -23,6 +24,8 @@ export interface LunConfig extends Cfgstring {
   /** Bytes; left out: the handler says. */
   readonly physicalBlockSize?: number
   readonly options: unknown
+  /** Before the handler, the first one asked first. Left out: as chosen for devices of its name or subtype. */
+  readonly filters?: readonly FilterText[]
   /** Left out: made from the names of target and LUN, so that it stays the same. */
   readonly serial: string | undefined
 }
@@ -31,7 +34,7 @@ export const isBlockSize = (n: number): boolean => Number.isInteger(n) && n >= 5
 
 const truth: ReadonlyMap<string, boolean> = new Map([['', true], ['yes', true], ['true', true], ['on', true], ['no', false], ['false', false], ['off', false]])
 
-const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'physicalblocksize', 'readonly', 'strict', 'thick', 'serial', 'cfgstring'])
+const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'physicalblocksize', 'readonly', 'strict', 'thick', 'serial', 'filters', 'cfgstring'])
 const LAST = 'cfgstring='
 
 function fields(text: string, wrong: (reason: string) => Error): Map<string, string> {
@@ -50,7 +53,7 @@ function fields(text: string, wrong: (reason: string) => Error): Map<string, str
 }
 
 /**
- * Read `name=N,size=S,cfgstring=SUBTYPE/REST`; also `blocksize=B`, `physicalblocksize=B`, `readonly`, `strict`, `thick`, `serial=S`. `cfgstring` is last and takes the
+ * Read `name=N,size=S,cfgstring=SUBTYPE/REST`; also `blocksize=B`, `physicalblocksize=B`, `readonly`, `strict`, `thick`, `serial=S`, `filters=F`. `cfgstring` is last and takes the
  * rest of the text, commas and all. Throws E_LUN_TEXT.
  */
 export function parseLun(text: string): LunConfig {
@@ -81,9 +84,11 @@ export function parseLun(text: string): LunConfig {
   const serial = found.get('serial')
   if (serial !== undefined && !serialPattern.test(serial)) throw wrong(`serial ${quote(serial)} is not made of letters, digits and dashes (at most 64)`)
   const size = found.get('size')
+  const filters = found.get('filters')
   return {
     ...inner(() => parseCfgstring(cfgstring)), name, sizeBytes: size === undefined ? 0 : inner(() => parseSize(size)), blockSize, readOnly,
-    ...(flag('strict') && { strictCdb: true }), ...(flag('thick') && { thick: true }), ...(physicalBlockSize !== undefined && { physicalBlockSize }), options: undefined, serial,
+    ...(flag('strict') && { strictCdb: true }), ...(flag('thick') && { thick: true }), ...(physicalBlockSize !== undefined && { physicalBlockSize }),
+    ...(filters !== undefined && { filters: inner(() => parseFilters(filters)) }), options: undefined, serial,
   }
 }
 

@@ -14,6 +14,7 @@ import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from '.
 import { Availability } from './availability'
 import { Attentions } from './attention'
 import { tapChain } from './chain'
+import { chainOf, type DeviceChain } from './device-chain'
 import { Complaints } from './complaints'
 import { Extensions } from './extensions'
 import { faultOf, isThenable } from './fault'
@@ -111,9 +112,8 @@ export class DeviceRuntime implements LogicalUnit {
     const type = (this.parts.backend.handler as CommandsHandler).deviceType ?? 0
     return typeof type === 'function' ? type(this.parts.backend.state) : type
   }
-  get blocks(): number {
-    return this.capacity
-  }
+  get chain(): DeviceChain { return chainOf(this.parts.backend.handler) }
+  get blocks(): number { return this.capacity }
   get writeCache(): boolean {
     return this.cache.on
   }

@@ -44,9 +44,12 @@ const inRange = (version: string, range: string): boolean => satisfies(version, 
 
 /** Judges manifests; one for a whole scan, as compiling the schema takes milliseconds. */
 export class Validator {
-  private readonly manifest: ValidateFunction = schemaCompiler(true).compile(manifestSchema)
+  private readonly manifest: ValidateFunction
 
-  constructor(private readonly env: Environment) {}
+  /** `schema`: of manifests that have apiVersion, options and requires as those of handlers have. */
+  constructor(private readonly env: Environment, schema: object = manifestSchema) {
+    this.manifest = schemaCompiler(true).compile(schema)
+  }
 
   /** The package, accepted, or the one line why not. Never throws and runs nothing of the package. */
   judge(c: Candidate): Accepted | Refusal {
