@@ -23,6 +23,7 @@ module.exports = {
     project('unit', ['packages/*/src/**/*.test.ts', 'test/*.test.ts']),
     project('scsi', ['test/scsi/**/*.test.ts']),
     project('conformance', ['test/conformance/**/*.test.ts', 'test/docs-examples/**/*.test.ts']),
+    project('library', ['test/library/**/*.test.ts', 'test/examples/**/*.test.ts']),
     project('authors', ['test/authors/**/*.test.ts']),
     project('abi', ['test/abi/**/*.test.ts']),
     project('plugins', ['test/plugins/**/*.test.ts']),

@@ -74,7 +74,7 @@ function stage(to) {
       symlinkSync(relative(dirname(path), real), here(path))
     }
   }
-  for (const part of ['test/fixtures', 'test/kernel']) copy(inRoot(part), join(to, part), () => true)
+  for (const part of ['test/fixtures', 'test/kernel', 'test/docs-examples/ram']) copy(inRoot(part), join(to, part), () => true)
   mkdirSync(join(to, 'bin'))
   cpSync(process.execPath, join(to, 'bin/node'))
   writeFileSync(join(to, 'bin/tcmu-host'), '#!/bin/sh\nexec /opt/tcmu/bin/node /opt/tcmu/packages/host/dist/cli.js "$@"\n', { mode: 0o755 })

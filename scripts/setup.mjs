@@ -78,7 +78,7 @@ async function native() {
 }
 
 async function typescript() {
-  const sources = ['packages', 'native'].flatMap((folder) => filesBelow(folder, (n) => /\.ts$|^(package|tsconfig)\.json$/.test(n)))
+  const sources = ['packages', 'native', 'examples'].flatMap((folder) => filesBelow(folder, (n) => /\.ts$|^(package|tsconfig)\.json$/.test(n)))
   const print = fingerprint([...sources, 'tsconfig.json', 'tsconfig.base.json'])
   const built = existsSync(inRoot('packages/host/dist/cli.js'))
   if (built && isCurrent('typescript', print)) return

@@ -19,8 +19,10 @@ const testTools = {
 }
 /** QEMU's iSCSI initiator is a module of its own package, which qemu-utils only recommends. */
 const qemuModule = { folder: '/usr/lib', name: 'qemu/block-iscsi.so', package: 'qemu-block-extra' }
-/** Its tests boot virtual machines, which want the processors for themselves: only when it is asked for, alone, one file at a time. */
+/** Its tests boot virtual machines, which want the processors for themselves: after all others, two machines at a time. */
 const lastProject = 'kernel'
+/** A machine has two processors, and mostly uses one. */
+const VMS_AT_ONCE = Math.max(1, Math.min(2, availableParallelism()))
 /** GLib's own clients of D-Bus, for Debian's interpreter: no command tells whether it is there. */
 const pythonModule = { path: '/usr/lib/python3/dist-packages/gi/__init__.py', package: 'python3-gi' }
 const quickProjects = ['unit', 'scsi', 'plugins', 'abi']
@@ -55,7 +57,7 @@ async function tools() {
 
 /** A check that counts as one test; nothing is run again over files that passed it. */
 async function check(name, title, args) {
-  const files = ['packages', 'native', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts')))
+  const files = [...['packages', 'native', 'examples', 'test'].flatMap((f) => filesBelow(f, (n) => n.endsWith('.ts'))), ...filesBelow('docs/api', () => true), 'scripts/api.mjs', 'packages/host/package.json']
   const settings = ['eslint.config.mjs', 'tsconfig.base.json', 'tsconfig.eslint.json', 'package-lock.json']
   const print = fingerprint([...files, ...settings], process.version)
   if (isCurrent(name, print)) return true
@@ -87,13 +89,13 @@ async function jestRun(rest, selection, workers) {
 }
 
 async function jest({ projects, rest }) {
-  const wanted = projects.includes(lastProject)
+  const wanted = projects.length === 0 || projects.includes(lastProject)
   const others = projects.filter((p) => p !== lastProject)
   const runs = []
   if (projects.length === 0 || others.length > 0) {
     runs.push(await jestRun(rest, others.length ? ['--selectProjects', ...others] : ['--ignoreProjects', lastProject], Math.max(2, availableParallelism())))
   }
-  if (wanted) runs.push(await jestRun(rest, ['--selectProjects', lastProject], 1))
+  if (wanted) runs.push(await jestRun(rest, ['--selectProjects', lastProject], VMS_AT_ONCE))
   return {
     passed: runs.reduce((n, r) => n + r.passed, 0),
     failed: runs.reduce((n, r) => n + r.failed, 0),
@@ -118,6 +120,7 @@ command(async () => {
   await prepare()
   const checks = [
     ['types', 'checking types, tests included', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.eslint.json']],
+    ['api', 'comparing the SDK with docs/api', ['scripts/api.mjs', '--check']],
     ['lint', 'eslint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']],
   ]
   const failedChecks = []

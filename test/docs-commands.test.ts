@@ -4,6 +4,7 @@ import { program } from '../packages/host/src/cli/program'
 import { configSchema } from '../packages/host/src/control/config-schema'
 import { loadConfig } from '../packages/host/src/control/config-file'
 import { parseLun } from '../packages/host/src/control/lun'
+import { FILTER_API_VERSION, parseFilters } from '../packages/host/src/filter'
 import { errorTable } from '../packages/host/src/errors'
 import { portalErrors } from '../packages/iscsi/src/errors'
 import { taskManagement } from '../packages/iscsi/src/task-management'
@@ -35,6 +36,18 @@ test('the example of a configuration holds, and the unit calls what there is', (
   expect((rest!.match(/--[a-z-]+/g) ?? []).filter((f) => !flagsOf(name!).includes(f))).toEqual([])
 })
 
+test('the example of filters holds, every filter has an example or a row, and its version is the present one', () => {
+  const said = textOf('docs/filters.md')
+  const { devices, luns, inlineFilters } = loadConfig(inRepository('test/docs-examples/filters.yaml'), {})
+  const used = [...Object.values(devices!), ...luns].flatMap(({ filters = [] }) => filters.map((f) => f.name))
+  const { tcmuFilter } = JSON.parse(textOf('packages/filters/package.json')) as { tcmuFilter: { name: string }[] }
+  const known = tcmuFilter.map((f) => f.name)
+  expect(used.filter((name) => !known.includes(name))).toEqual(inlineFilters)
+  for (const name of known) expect(said).toContain(`| \`${name}\` |`)
+  for (const [, text] of said.matchAll(/^ {4}filters=(\S+)/gm)) expect(known).toEqual(expect.arrayContaining(parseFilters(text!).map((f) => f.name)))
+  expect(said).toContain(FILTER_API_VERSION)
+})
+
 test('operations.md says what to do about every error', () => {
   const said = textOf('docs/operations.md')
   // What a program meets that embeds the portal, and faults of the other side of a ring.
@@ -62,7 +75,7 @@ test.each(['IoFile', 'OpenFile', 'DeviceInfo', 'DeviceProperties', 'HandlerLog']
 test('tables are complete: every key has a meaning, every function an effect', () => {
   const config = operatorTables['config']!()
   expect(config).not.toMatch(/\| {2}\|$/m)
-  expect(config.match(/^\| `/gm)).toHaveLength(Object.keys(configSchema.properties).length + 4 + 4 + 10)
+  expect(config.match(/^\| `/gm)).toHaveLength(Object.keys(configSchema.properties).length + 4 + 4 + 11)
   expect(operatorTables['iscsi-tmf']!()).not.toContain('| ? |')
   expect(operatorTables['iscsi-tmf']!().match(/^\| \d/gm)).toHaveLength(taskManagement.size)
 })

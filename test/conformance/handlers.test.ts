@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import exec from '@tcmu/handler-exec'
 import file from '@tcmu/handler-file'
 import optical from '@tcmu/handler-file-optical'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
@@ -24,6 +25,10 @@ const freshImage = (): string => {
 /** The host's own I/O engine; made when the first promise opens a file. */
 const engineIo = { open: (...a: Parameters<IoEngine['open']>) => engine.open(...a) } as IoEngine
 
+/** As root the host runs nothing that others could change, so the example is copied to where nobody can. */
+const python = join(folder, 'ram.py')
+copyFileSync(join(__dirname, '../../packages/handler-exec/examples/ram.py'), python)
+
 const handlers: readonly (readonly [string, Conformance])[] = [
   ['file', { handler: file, config: fresh, geometry: { sizeBytes: 16 * MIB }, badConfigs: ['', 'relative'] }],
   ['file, blocks of 4096 bytes', { handler: file, config: fresh, geometry: { sizeBytes: 16 * MIB, blockSize: 4096 } }],
@@ -35,3 +40,8 @@ describe.each(handlers)('%s', (_name, conformance) => {
   // The stand-in that handler authors test with is held to the engine by the same promises.
   describe('over node:fs', () => handlerConformance({ ...conformance, io: fileIo() }))
 })
+
+// It opens no files by the host.
+describe('exec, with a program in Python', () => handlerConformance({
+  handler: exec, config: python, geometry: { sizeBytes: 16 * MIB }, volatile: true, badConfigs: ['', 'relative', '/nowhere/program', `${python};what=1`, 'unix:/nowhere.sock'],
+}))

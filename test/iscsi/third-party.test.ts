@@ -49,7 +49,7 @@ const badPackages: [name: string, json: unknown, code: string][] = [
   ['second-file', packageJson('second-file', manifest('file')), 'E_HANDLER_DUPLICATE'],
 ]
 
-function install(): void {
+async function install(): Promise<void> {
   const root = new HandlerRoot(here.path('handlers'))
   root.install('tcmu-handler-ram', 'test/docs-examples/ram')
   root.linkHost()
@@ -59,12 +59,13 @@ function install(): void {
     root.file(name, 'package.json', json)
     root.file(name, 'index.cjs', marks)
   }
+  await root.enable('tcmu-handler-ram', 'party', 'second-file')
 }
 
 describe('packages placed into the handler root', () => {
   let host: HostProcess
   beforeAll(async () => {
-    install()
+    await install()
     host = await here.start({ luns: ['name=mem,size=16M,cfgstring=ram/scratch', 'name=own,size=4K,cfgstring=party/', here.fileLun('beside', '16M')] })
   })
 

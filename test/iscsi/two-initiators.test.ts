@@ -36,7 +36,9 @@ async function attentions(on: Initiator, lun = 0): Promise<string[]> {
 const open = (name: string): Promise<Initiator> => Initiator.open(host.port, { name, target: host.targetName })
 
 beforeAll(async () => {
-  new HandlerRoot(here.path('handlers')).install('tcmu-handler-slow', 'test/fixtures/handlers/slow')
+  const handlers = new HandlerRoot(here.path('handlers'))
+  handlers.install('tcmu-handler-slow', 'test/fixtures/handlers/slow')
+  await handlers.enable()
   host = await here.start({ luns: [here.fileLun('plain', '16M'), `name=slow0,size=1M,cfgstring=slow/${READ_MS}`, `name=slow1,size=1M,cfgstring=slow/${READ_MS}`] })
 })
 beforeEach(async () => {

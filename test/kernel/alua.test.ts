@@ -57,7 +57,7 @@ kernelCases('target port groups', {
       equal 'here is active' "$(state d2 here)" 0
       equal 'there is standby' "$(state d2 there)" 2
       equal calls "$(calls d2)" 'open lock 7'; attended
-      step report sg_rtpg -d /dev/$sd; says 'active' 'active/optimized'; says 'by whom' 'altered by'
+      step report sg_rtpg -d /dev/$sd; says 'active' 'active/optimized'; says 'by whom' 'changed by SET TARGET PORT GROUPS'
       step write dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
       tries sg_stpg -v --tp=8 --state=0 /dev/$sd; says 'the group of another host' 'Set target port groups command failed'
       tries sg_stpg -v --tp=99 --state=0 /dev/$sd; says 'an unknown group' 'Set target port groups command failed'
@@ -70,10 +70,11 @@ kernelCases('target port groups', {
       echo -n 8 > /run/d2/holder
       step report sg_rtpg -d /dev/$sd
       equal 'here' "$(state d2 here)" 2; equal 'there' "$(state d2 there)" 0
-      unlun 2; remove d2`,
+      unlun 2; rmdir $core/d2/alua/here $core/d2/alua/there; remove d2`,
     'lost backend without another path: nobody is thrown out, I/O goes on when it is back': `
       sd=$(disk 1); settled; : > /run/d1/calls
-      ( sleep 4; rm /run/d1/away ) & touch /run/d1/away; sleep 0.5
+      touch /run/d1/away
+      ( for i in $(seq 600); do calls d1 | grep -q 'reopen reopen' && break; sleep 0.1; done; rm /run/d1/away ) &
       step 'write that waits' dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
       step 'read' dd if=/dev/$sd of=/dev/null bs=64k count=16 iflag=direct
       calls d1 | grep -q '^close reopen reopen' || fail "$(calls d1)"

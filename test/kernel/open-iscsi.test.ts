@@ -129,6 +129,7 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
     const tcmuHandler = { apiVersion: '^1.0', subtype: 'stuck', shape: 'blocks', configHelp: 'a file; while it is there nothing is answered' }
     root.file('stuck', 'package.json', { name: 'stuck', version: '1.0.0', main: 'index.cjs', keywords: ['tcmu-handler'], tcmuHandler })
     root.file('stuck', 'index.cjs', readFileSync(inRepository('test/kernel/stuck-handler.cjs')))
+    await root.enable('stuck')
     const gate = b.path('gate')
     const host = await b.start({ luns: [`name=s,size=16M,cfgstring=stuck/${gate}`] })
     const vm = boot(`

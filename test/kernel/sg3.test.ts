@@ -14,6 +14,7 @@ const functions = `
     step "$name" "$@"
     ! grep -Eiq 'unable|malformed|only hex|unknown|unrecogni|too short|truncated|unexpected|bad |invalid' <<< "$last" || { printf 'failed %s: it objects\\n%s\\n' "$name" "$last"; exit 1; }
   }
+  generic() { echo /dev/$(ls /sys/block/$1/device/scsi_generic); }
   # control BYTE2 BYTE4: contents of the control mode page.
   control() { echo "0a,0a,$1,10,$2,40,00,00,ff,ff,00,3c"; }
 `
@@ -68,7 +69,7 @@ describeIf(requiresKernelVm(), 'sg3_utils and the disk driver of the Linux kerne
       { head -c 512 /tmp/x; head -c 512 /dev/zero; } > /tmp/xy
       step 'compare and write' sg_compare_and_write --in=/tmp/xy --lba=0 --num=1 --xferlen=1024 /dev/$a
       refused 'compare and write again' sg_compare_and_write --in=/tmp/xy --lba=0 --num=1 --xferlen=1024 /dev/$a; says 'miscompare' Miscompare
-      step 'xcopy to another LUN' sg_xcopy if=/dev/$a of=/dev/$c bs=512 count=2048
+      step 'xcopy to another LUN' sg_xcopy if=$(generic $a) of=$(generic $c) bs=512 count=2048
       echo 3 > /proc/sys/vm/drop_caches; cmp -n 1048576 /dev/$a /dev/$c || fail 'what was copied differs'; echo 'ok copied'
       step 'persist: register' sg_persist --out --register-ignore --param-aptpl --param-sark=0xabc /dev/$a
       step 'persist: reserve' sg_persist --out --reserve --param-rk=0xabc --prout-type=8 /dev/$a

@@ -49,6 +49,19 @@ kernelCases('targetcli and rtslib', {
       step ls targetcli ls /backstores/user:file; says 'in use' 'activated'; says 'the config' '/tmp/one.img'
       sd=$(disk 0); files $sd one
       step inquiry sg_inq -p sn /dev/$sd; says serial "$(sed 's/.*: //' $lio/core/user_*/one/wwn/vpd_unit_serial)"`,
+    'a package that is installed while the host runs is found, disabled; enabled, targetcli has it at once': `
+      root=/var/lib/tcmu/handlers; mkdir -p $root/node_modules; cp -r /opt/tcmu/test/docs-examples/ram $root/node_modules/tcmu-handler-ram
+      step found tcmu-host handlers; says disabled 'tcmu-host handlers enable tcmu-handler-ram'
+      step ls targetcli ls /backstores; ! grep -q user:ram <<< "$last" || fail 'it is listed before it is enabled'
+      step enable tcmu-host handlers enable tcmu-handler-ram; echo "$last"
+      eventually 'the host heard of it' sh -c 'dbus-send --system --print-reply --dest=org.kernel.TCMUService1 /org/kernel/TCMUService1/ram org.freedesktop.DBus.Introspectable.Introspect | grep -q ConfigDesc'
+      step ls targetcli ls /backstores; says 'listed' user:ram
+      step create targetcli /backstores/user:ram create name=mem size=64M cfgstring=scratch
+      step lun targetcli /loopback/naa.5001405000000011/luns create /backstores/user:ram/mem
+      files $(disk 1) mem
+      step delete targetcli /backstores/user:ram delete mem
+      step disable tcmu-host handlers disable tcmu-handler-ram
+      eventually 'it is gone' sh -c '! targetcli ls /backstores | grep -q user:ram'`,
     'and one for LIO iSCSI, where open-iscsi finds it': `
       target=${IQN}
       step create targetcli /backstores/user:file create name=two size=96M cfgstring=/tmp/two.img

@@ -17,6 +17,12 @@ const known = new Map(readFileSync(inRepository('test/fixtures/iscsi-test-cu/lio
     return [name, { runner, fileio }]
   }))
 
+/**
+ * The kernel does not know how much a CDB that it passes on would move, so it tells initiators of no overflow: whatever answers on
+ * a TCMU ring fails these, and fileio fails those of them that write.
+ */
+const ofPassthrough = 'iSCSIResiduals'
+
 const nameOf = (t: CunitTest): string => `${t.suite}.${t.name}`
 const count = (values: readonly string[], value: string): number => values.filter((v) => v === value).length
 
@@ -60,6 +66,8 @@ kernelCases(`libiscsi's test tool over LIO`, {
       expect(tests.map(nameOf).sort()).toEqual([...known.keys()].sort())
       const worse = tests.filter((t) => t.result !== 'passed' && t.result !== 'skipped' && known.get(nameOf(t))!.runner === 'passed')
       expect(worse.map((t) => `${nameOf(t)} ${t.result}: ${t.output.slice(0, MOST_SHOWN)}`)).toEqual([])
+      const alone = tests.filter((t) => t.result === 'failed' && known.get(nameOf(t))!.fileio !== 'failed' && t.suite !== ofPassthrough)
+      expect(alone.map((t) => `${nameOf(t)}: ${t.output.slice(0, MOST_SHOWN)}`)).toEqual([])
     },
   },
 })

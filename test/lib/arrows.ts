@@ -15,15 +15,17 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   filter: ['wire', 'scsi', 'handler', 'errors'],
   frontend: ['scsi', 'handler', 'errors'],
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
-  device: ['wire', 'scsi', 'ring', 'handler', 'io', 'errors'],
+  device: ['wire', 'scsi', 'ring', 'handler', 'filter', 'io', 'errors'],
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
-  plugins: ['handler', 'input', 'errors'],
+  plugins: ['handler', 'filter', 'input', 'state', 'errors'],
+  library: ['scsi', 'handler', 'device', 'errors'],
   supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
-  control: ['errors', 'log', 'input', 'handler', 'frontend'],
-  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'kernel', 'errors'],
+  dev: ['wire', 'scsi', 'handler', 'io', 'device', 'plugins', 'supervisor', 'control', 'frontend', 'log', 'testing', 'errors'],
+  control: ['errors', 'log', 'input', 'handler', 'filter', 'frontend'],
+  testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'filter', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
-export const composers = ['host', 'trace', 'port-group', 'index', 'cli']
+export const composers = ['host', 'handler-set', 'trace', 'port-group', 'open-devices', 'index', 'cli']
 
 /** What other packages may import of this repository. */
 const handlerPackage = ['@tcmu/host/handler', '@tcmu/host/scsi']

@@ -1,5 +1,6 @@
 import { program } from '../../packages/host/src/cli/program'
 import { configSchema } from '../../packages/host/src/control/config-schema'
+import { Ability, abilityMeanings, AnswerFrame, Hello, ops as execOps, RequestFrame, Welcome } from '../../packages/handler-exec/src/frames'
 import { CmdRequest, CmdResponse, EntryHeader, Iovec, Mailbox, TmrEntry } from '../../packages/host/src/ring/abi'
 import { LoginStatus, portalErrors } from '../../packages/iscsi/src/errors'
 import { type KeyRow, keyTable } from '../../packages/iscsi/src/negotiation'
@@ -79,8 +80,17 @@ const loginMeanings: Readonly<Partial<Record<keyof typeof LoginStatus, string>>>
 }
 const loginRows = (): Rows => Object.entries(loginMeanings).map(([name, text]) => [hex(LoginStatus[name as keyof typeof LoginStatus], 4), text])
 
-const layoutRows = (): Rows => [Mailbox, EntryHeader, CmdRequest, Iovec, CmdResponse, TmrEntry].flatMap((l) =>
+interface Described { readonly name: string; readonly size: number; readonly at: object }
+const offsetRows = (layouts: readonly Described[]): Rows => layouts.flatMap((l) =>
   Object.entries(l.at as Readonly<Record<string, number>>).map(([field, at], i) => [i === 0 ? code(l.name) : '', i === 0 ? String(l.size) : '', String(at), code(field)]))
+
+const layoutRows = (): Rows => offsetRows([Mailbox, EntryHeader, CmdRequest, Iovec, CmdResponse, TmrEntry])
+const execAnswers: Readonly<Partial<Record<keyof typeof execOps, string>>> = { hello: '`exec_welcome`', read: '`length` bytes', cancel: 'none' }
+const execOpRows = (): Rows => (Object.keys(execOps) as (keyof typeof execOps)[]).map((key) => {
+  const { code: n, name, asks, needs } = execOps[key]
+  return [String(n), name, asks, execAnswers[key] ?? 'nothing', needs ?? '']
+})
+const abilityRows = (): Rows => (Object.keys(Ability) as (keyof typeof Ability)[]).map((name) => [String(Ability[name]), name, abilityMeanings[name]])
 
 const ioMeanings: Readonly<Record<keyof typeof IoOp, string>> = {
   READV: 'preadv2; RWF_NOWAIT first', WRITEV: 'pwritev2; RWF_NOWAIT first, RWF_DSYNC with IO_SYNC', SYNC: 'fsync', DATA_SYNC: 'fdatasync', ALLOCATE: 'fallocate', PUNCH: 'fallocate, a hole',
@@ -98,6 +108,9 @@ export const operatorTables: Readonly<Record<string, () => string>> = {
   'iscsi-limits': () => table(['Limit', 'Default', 'Meaning'], limitRows()),
   'iscsi-tmf': () => table(['Function', 'Name', 'What happens'], tmfRows()),
   'login-status': () => table(['Status', 'Meaning'], loginRows()),
+  'exec-layouts': () => table(['Structure', 'Bytes', 'Offset', 'Field'], offsetRows([RequestFrame, AnswerFrame, Hello, Welcome])),
+  'exec-ops': () => table(['Number', 'Request', 'Asks', 'Payload of the answer', 'Needs the ability'], execOpRows()),
+  'exec-abilities': () => table(['Bit', 'Ability', 'Means'], abilityRows()),
   'ring-layouts': () => table(['Structure', 'Bytes', 'Offset', 'Field'], layoutRows()),
   'io-operations': () => table(['Number', 'Name', 'Becomes'], ioRows()),
 }

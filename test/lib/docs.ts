@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { errorTable } from '../../packages/host/src/errors'
+import { filterManifestSchema, filterMembers } from '../../packages/host/src/filter'
 import { manifestSchema } from '../../packages/host/src/handler/manifest'
 import { handlerMembers, type Members } from '../../packages/host/src/handler/members'
+import { handlerApiChanges } from '../../packages/host/src/handler/version'
 import { handlerPromises } from '../../packages/host/src/testing/conformance'
 import { operatorTables } from './docs-tables'
 import { table } from './markdown'
@@ -16,6 +18,15 @@ function properties(of: Readonly<Record<string, Property>>, required: readonly s
   ])
 }
 
+interface FilterOf { readonly name: string; readonly options?: { readonly properties?: Readonly<Record<string, Property>>; readonly required?: readonly string[] } }
+/** Options of the filters that come with the host, from their manifest. */
+function filterOptions(): string[][] {
+  const { tcmuFilter } = JSON.parse(readFileSync(inRepository('packages/filters/package.json'), 'utf8')) as { tcmuFilter: readonly FilterOf[] }
+  return tcmuFilter.flatMap(({ name, options: { properties: own = {}, required = [] } = {} }) =>
+    properties(own, required).map(([key, value, must, meaning], i) => [i === 0 ? `\`${name}\`` : '', key!, value!, must!, meaning!]))
+}
+const filterMemberRows = (): string[][] => Object.values(filterMembers).map((m) => [m.form, m.required ? 'yes' : '', m.later ? 'yes' : '', m.when, m.absent])
+
 const members = (of: Members): string =>
   table(['Member', 'Required', 'May be async', 'When, or what it means', 'Left out'], Object.entries(of).map(([name, m]) => [
     m.kind === 'function' ? `\`${m.form}\`` : `\`${name}\`: ${m.form}`, m.required ? 'yes' : '', m.later ? 'yes' : '', m.when, m.absent ?? '',
@@ -26,6 +37,10 @@ const tables: Readonly<Record<string, () => string>> = {
   manifest: () => table(['Field', 'Value', 'Required', 'Meaning'], properties(manifestSchema.properties as Readonly<Record<string, Property>>, manifestSchema.required)),
   'blocks-members': () => members(handlerMembers.blocks),
   'commands-members': () => members(handlerMembers.commands),
+  filters: () => table(['Filter', 'Option', 'Value', 'Required', 'Meaning'], filterOptions()),
+  'filter-manifest': () => table(['Field', 'Value', 'Required', 'Meaning'], properties(filterManifestSchema.properties as Readonly<Record<string, Property>>, filterManifestSchema.required)),
+  'filter-members': () => table(['Member', 'Required', 'May be async', 'When, or what it means', 'Left out'], filterMemberRows()),
+  'api-changes': () => table(['Version', 'Change'], handlerApiChanges.map(([version, change]) => [version, change])),
   promises: () => table(['A handler', 'Applies to'], handlerPromises.map((p) => [p.name, p.scope])),
   ...operatorTables,
   errors: () => table(['Code', 'Says'], Object.entries(errorTable).map(([code, text]) => [`\`${code}\``, text])),

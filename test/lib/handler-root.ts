@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { enable } from './enable'
 import { inRepository } from './repository'
 
 /** A handler root as npm would lay it out: packages in `node_modules`, writable by nobody else. */
@@ -33,5 +34,10 @@ export class HandlerRoot {
   /** What `npm install` does for a peer dependency on the host. */
   linkHost(): void {
     symlinkSync(inRepository('packages/host'), join(this.folder('node_modules', '@tcmu'), 'host'))
+  }
+
+  /** Enable what is there, or the packages that are named. */
+  enable(...names: readonly string[]): Promise<void> {
+    return enable(this.path, ...names)
   }
 }

@@ -105,6 +105,25 @@ export function wholeTool(title: string, lun: Lun, ...supplements: readonly Supp
   })
 }
 
+/** The tool's reasons to skip that another LUN without filters has been asked about. */
+const elsewhere: readonly RegExp[] = [/^LBPPB < 2/, /^Logical unit is not write-protected/, slowMedium]
+
+/** A thin LUN behind filters that keep what a disk is: it does what one without them does. */
+export function chainTool(title: string, lun: Lun): void {
+  describeIf(lack, `libiscsi's test tool, ${title}`, () => {
+    if (lack) return nothingToRun()
+    const raw = runTestTool(['ALL'], lun, 2)
+    const ran = { ...raw, tests: raw.tests.map(moved) }
+    complete(ran, title)
+    test('nothing fails', () => expect(named(of(ran, 'failed'))).toEqual([]))
+    test('skips only what a disk need not have', () => {
+      expect(named(of(ran, 'skipped').filter((t) => !matches(t, [...free, ...elsewhere])))).toEqual([])
+    })
+    survived(ran)
+    report(ran)
+  })
+}
+
 /** On a LUN that must not be written, tests that write fail, with the one sense that says so; nothing else does. */
 export function readOnlyTool(title: string, lun: Lun): void {
   describeIf(lack, `libiscsi's test tool, ${title}`, () => {

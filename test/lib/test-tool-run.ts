@@ -27,6 +27,8 @@ export const luns = {
   wide4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,cfgstring=file/FOLDER/disk.img',
   /** Physical blocks of eight logical ones, and atomic writes. */
   atomic: 'name=disk,size=100M,cfgstring=wide/',
+  /** Behind three filters that keep what a disk is. */
+  chain512: 'name=disk,filters=stats+cache:size=16M+offset:offset=1M,cfgstring=file/FOLDER/disk.img',
   /** Takes twenty seconds to overwrite. */
   slow512: 'name=disk,size=64M,cfgstring=wiping/300',
   slow4096: 'name=disk,size=64M,blocksize=4096,cfgstring=wiping/300',
@@ -38,6 +40,7 @@ export async function main(result: string, lun: keyof typeof luns, paths: string
   try {
     const handlers = new HandlerRoot(here.path('handlers'))
     for (const name of ['wide', 'wiping']) handlers.install(`tcmu-handler-${name}`, `test/fixtures/handlers/${name}`)
+    await handlers.enable()
     closeSync(openSync(here.path('disk.img'), 'w'))
     truncateSync(here.path('disk.img'), 100 * 2 ** 20)
     const host = await here.start({ luns: [luns[lun].replace('FOLDER', here.folder)] })

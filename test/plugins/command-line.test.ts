@@ -1,7 +1,8 @@
 import { HANDLER_API_VERSION } from '@tcmu/host/handler'
-import { chmodSync, existsSync, mkdirSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { enable } from '../lib/enable'
 import { Sandbox } from './cli'
 import { blocksCjs, handlerRoot, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from './packages'
 
@@ -12,6 +13,7 @@ putPackage(join(root, 'node_modules'), {
   name: 'ram', json: packageJson('ram', { tcmuHandler: manifest({ subtype: 'ram', options: { type: 'object', properties: { level: { type: 'integer' } }, additionalProperties: false } }) }),
   files: { 'index.js': blocksCjs('ram', marker(temp.path, 'ram')) },
 })
+beforeAll(() => enable(root))
 afterAll(async () => {
   await box.close()
   temp.remove()
@@ -190,16 +192,19 @@ describe('nothing of the working folder is believed', () => {
   })
 })
 
-/** As whoever runs the tests: root is refused what another user must decide. */
+/** As whoever runs the tests: root does not even look into it, others enable nothing there. */
 test('a handler root that anyone can write to', async () => {
   const open = join(temp.path, 'writable')
   putPackage(join(open, 'node_modules'), { name: 'anyones', json: packageJson('anyones', { tcmuHandler: manifest({ subtype: 'anyones' }) }), files: { 'index.js': blocksCjs('anyones', marker(temp.path, 'anyones')) } })
-  mkdirSync(open, { recursive: true })
+  await enable(open)
   chmodSync(open, 0o777)
   const { stdout } = await box.run('handlers', '--handler-root', open)
-  const checked = await box.run('check', 'anyones/x', '--handler-root', open)
   const isRoot = process.getuid?.() === 0
-  expect(/refused: E_HANDLER_UNSAFE_PATH: .*writable.*mode 0777/.test(stdout)).toBe(isRoot)
-  expect(checked.code).toBe(isRoot ? 1 : 0)
-  expect(existsSync(marker(temp.path, 'anyones'))).toBe(!isRoot)
+  expect(stdout).toMatch(isRoot ? /refused: E_HANDLER_UNSAFE_PATH: .*writable.*mode 0777/ : /refused: E_HANDLER_TRUST_FILE: .*writable.*mode 0777/)
+  const enabled = await box.run('handlers', 'enable', 'anyones', '--handler-root', open)
+  expect([enabled.code, enabled.stdout]).toEqual([1, ''])
+  expect(enabled.stderr).toMatch(/E_(HANDLER_TRUST_FILE|NO_PACKAGE): /)
+  const checked = await box.run('check', 'anyones/x', '--handler-root', open)
+  expect([checked.code, checked.stderr]).toEqual([1, expect.stringMatching(isRoot ? /E_UNKNOWN_SUBTYPE/ : /E_HANDLER_DISABLED/)])
+  expect(existsSync(marker(temp.path, 'anyones'))).toBe(false)
 })

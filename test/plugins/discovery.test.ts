@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { SyncBailHook, SyncHook } from 'tapable'
 import { TcmuError } from '../../packages/host/src/errors'
-import { discover, environment, type GuardDeps, HandlerRegistry, PathGuard, type Places, type RefusalRecord } from '../../packages/host/src/plugins'
+import { discover, type Environment, environment, type GuardDeps, HandlerRegistry, PathGuard, type Places, type RefusalRecord, Trust } from '../../packages/host/src/plugins'
+import { enable } from '../lib/enable'
 import { badPackages } from './bad-packages'
 import { blocksCjs, handlerRoot, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from './packages'
 
@@ -12,7 +13,7 @@ const temp = scratch()
 afterAll(temp.remove)
 
 /** As somebody who is not root; what root is told has tests of its own. */
-const guard = new PathGuard({ uid: 1000, stat: () => ({ uid: 1000, mode: 0o777 }) })
+const guard = new PathGuard({ uid: 1000, stat: () => ({ uid: 1000, mode: 0o775 }) })
 const env = environment({ kernel: '6.1.0-13-amd64', guard })
 let folders = 0
 const folder = (): string => {
@@ -20,12 +21,14 @@ const folder = (): string => {
   mkdirSync(path)
   return path
 }
+/** What was enabled in a root. */
+const trusting = (e: Environment, root: string | undefined): Environment => ({ ...e, trust: root === undefined ? undefined : new Trust({ root, guard: e.guard }) })
 const scan = (places: Places, deps: Partial<ConstructorParameters<typeof HandlerRegistry>[1]> = {}): HandlerRegistry =>
-  new HandlerRegistry(discover({ guard, ...places }), { environment: env, load: () => Promise.reject(new Error('nothing is loaded here')), ...deps })
+  new HandlerRegistry(discover({ guard, ...places }), { environment: trusting(env, places.handlerRoot), load: () => Promise.reject(new Error('nothing is loaded here')), ...deps })
 const refusedBy = (places: Places): readonly RefusalRecord[] => scan(places).inventory().refused
 
 describe('where packages are looked for', () => {
-  test('in the node_modules of the root, scopes included, and nowhere below', () => {
+  test('in the node_modules of the root, scopes included, and nowhere below', async () => {
     const at = folder()
     const modules = join(handlerRoot(at), 'node_modules')
     const good = (name: string, subtype: string): void => void putPackage(modules, {
@@ -36,6 +39,7 @@ describe('where packages are looked for', () => {
     good('one/node_modules/three', 'three')
     good('.hidden', 'four')
     putPackage(modules, { name: 'lodash', json: { name: 'lodash' } })
+    await enable(join(at, 'root'))
     const { handlers, refused } = scan({ handlerRoot: join(at, 'root') }).inventory()
     expect(handlers.map((h) => [h.subtype, h.package, h.origin])).toEqual([['one', 'one', 'root'], ['two', '@scope/two', 'root']])
     expect(refused).toEqual([])
@@ -121,11 +125,12 @@ describe('a bad package', () => {
 })
 
 describe('duplicates', () => {
-  test('the first one wins and both paths are named', () => {
+  test('the first one wins and both paths are named', async () => {
     const at = folder()
     const modules = join(handlerRoot(at), 'node_modules')
     const first = putPackage(modules, { name: 'z-first', json: packageJson('z-first'), files: { 'index.js': '' } })
     const second = putPackage(at, { name: 'a-second', json: packageJson('a-second'), files: { 'index.js': '' } })
+    await enable(join(at, 'root'))
     const { handlers, refused } = scan({ handlerRoot: join(at, 'root'), handlerPaths: [second] }).inventory()
     expect(handlers.map((h) => h.path)).toEqual([first])
     expect(refused.map((r) => r.code)).toEqual(['E_HANDLER_DUPLICATE'])
@@ -169,11 +174,12 @@ describe('as root', () => {
   const at = folder()
   const modules = join(handlerRoot(at), 'node_modules')
   const path = putPackage(modules, { name: 'one', json: packageJson('one'), files: { 'index.js': '' } })
+  beforeAll(() => enable(join(at, 'root')))
   const safe = { uid: 0, mode: 0o040755 }
   const asRoot = (special: (p: string) => Partial<{ uid: number; mode: number }> | undefined): readonly RefusalRecord[] => {
     const deps: GuardDeps = { uid: 0, stat: (p) => ({ ...safe, ...special(p) }) }
     const rootGuard = new PathGuard(deps)
-    const registry = new HandlerRegistry(discover({ handlerRoot: join(at, 'root'), guard: rootGuard }), { environment: { ...env, guard: rootGuard } })
+    const registry = new HandlerRegistry(discover({ handlerRoot: join(at, 'root'), guard: rootGuard }), { environment: trusting({ ...env, guard: rootGuard }, join(at, 'root')) })
     const { handlers, refused } = registry.inventory()
     expect(handlers).toHaveLength(refused.length ? 0 : 1)
     return refused

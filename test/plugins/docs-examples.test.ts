@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BlockIo, Status } from '@tcmu/host/handler'
 import { Segments } from '@tcmu/host/scsi'
 import * as ts from 'typescript'
 import pattern from '../docs-examples/pattern'
+import { enable } from '../lib/enable'
 import { Sandbox } from './cli'
 import { handlerRoot, put, repository, scratch } from './packages'
 
@@ -24,12 +25,18 @@ for (const name of names) {
     rmSync(join(path, file))
   }
 }
+beforeAll(() => enable(root))
 afterAll(async () => {
   await box.close()
   temp.remove()
 })
 
-const subtypes = names.map((n) => (JSON.parse(readFileSync(join(examples, n, 'package.json'), 'utf8')) as { tcmuHandler: { subtype: string } }).tcmuHandler.subtype)
+const subtypes = names.flatMap((n) => (JSON.parse(readFileSync(join(examples, n, 'package.json'), 'utf8')) as { tcmuHandler?: { subtype: string } }).tcmuHandler?.subtype ?? [])
+
+/** A text does for all but one. */
+const chunks = join(temp.path, 'chunks')
+mkdirSync(chunks)
+const cfgstringOf = (subtype: string): string => `${subtype}/${subtype === 'chunks' ? chunks : 'text'}`
 
 test('each is found, and none is refused', async () => {
   const { stdout } = await box.run('handlers', '--json', '--handler-root', root)
@@ -39,15 +46,22 @@ test('each is found, and none is refused', async () => {
 })
 
 test.each(subtypes)('%s loads and takes its configuration', async (subtype) => {
-  expect(await box.run('check', `${subtype}/text`, '--handler-root', root)).toMatchObject({ code: 0, stderr: '' })
+  expect(await box.run('check', cfgstringOf(subtype), '--handler-root', root)).toMatchObject({ code: 0, stderr: '' })
 })
 
 test('all are served together', async () => {
-  const luns = subtypes.flatMap((s) => ['--lun', `name=${s},size=64K,cfgstring=${s}/text`])
+  const luns = subtypes.flatMap((s) => ['--lun', `name=${s},size=64K,cfgstring=${cfgstringOf(s)}`])
   const host = box.start(['serve', '--handler-root', root, '--portal', '127.0.0.1:0', ...luns])
   const [line] = await host.until(/^ready .*\n/)
   expect(line.split(' ')).toHaveLength(subtypes.length + 1)
   expect((await host.end()).code).toBe(0)
+})
+
+test('hold is listed, keeps the promises of handlers, and holds writes while its file is there', async () => {
+  expect((await box.run('filters', '--config', box.config, '--handler-root', root)).stdout).toMatch(/^hold +tcmu-filter-hold@1\.0\.0 .*\n {4}file \(required\) +The file to look for\.$/m)
+  const { code, stdout } = await box.run('test', join(root, 'node_modules/hold'), '--filter', `hold:file=${temp.path}/none`, '--config', box.config, '--handler-root', root)
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/ kept, 0 broken/)])
+  expect((await box.run('test', join(root, 'node_modules/hold'), '--config', box.config)).stderr).toMatch(/E_FILTER_OPTIONS: device test: filter hold: --filter\.0\.file: wanted a value, found nothing/)
 })
 
 test('pattern says what is missing', async () => {

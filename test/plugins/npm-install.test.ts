@@ -21,14 +21,19 @@ test('the documents give these flags', () => {
   }
 })
 
-test.each(['a tarball', 'a folder'])('%s is installed, listed and served', async (what) => {
+test.each(['a tarball', 'a folder'])('%s is installed, found disabled, enabled by the command that is named, and served', async (what) => {
   const source = join(temp.path, what.replace(' ', '-'), 'tcmu-handler-ram')
   const root = join(temp.path, what.replace(' ', '-'), 'root')
   cpSync(join(repository, 'test/docs-examples/ram'), source, { recursive: true })
   const packed = what === 'a tarball' ? await npm('pack', source, '--pack-destination', temp.path) : undefined
   const installed = await npm('install', '--prefix', root, ...flags, packed ? join(temp.path, 'tcmu-handler-ram-1.0.0.tgz') : source)
   expect(installed).toMatchObject({ code: 0 })
+  const found = (await box.run('handlers', '--handler-root', root)).stdout
+  expect(found).toMatch(/^found, disabled: ram \(blocks\) of tcmu-handler-ram@1\.0\.0; to enable it: /m)
+  const [, command] = /to enable it: tcmu-host (.*)$/m.exec(found)!
+  expect(await box.run(...command!.split(' '))).toMatchObject({ code: 0, stderr: '' })
   const { stdout } = await box.run('handlers', '--handler-root', root)
+  expect(stdout).not.toContain('disabled')
   expect(stdout).toMatch(/^ram +blocks +tcmu-handler-ram@1\.0\.0 +anything: /m)
   expect(stdout).not.toContain('refused')
   const host = box.start(['serve', '--handler-root', root, '--portal', '127.0.0.1:0', '--lun', 'name=mem,size=16M,cfgstring=ram/scratch'])

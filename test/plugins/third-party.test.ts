@@ -1,5 +1,6 @@
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
+import { enable } from '../lib/enable'
 import { badPackages, liars } from './bad-packages'
 import { Sandbox } from './cli'
 import { blocksCjs, blocksEsm, commandsCjs, handlerRoot, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from './packages'
@@ -34,6 +35,7 @@ for (const l of liars) {
   putPackage(modules, { name: `liar-${l.name}`, json: packageJson(`liar-${l.name}`, { tcmuHandler: manifest({ subtype: l.subtype }) }), files: { 'index.js': l.text(marker(temp.path, `liar-${l.name}`)) } })
 }
 const at = ['--handler-root', root]
+beforeAll(() => enable(root))
 
 interface Listed { subtype: string; shape: string; package: string; origin: string; configHelp: string; path: string; loaded: boolean }
 interface Refused { code: string; package: string; path: string; field: string; message: string }

@@ -6,7 +6,7 @@ import { Rounds } from './rounds'
 jest.setTimeout(300_000)
 
 /** Rounds of each recipe. TCMU_QCOW_ROUNDS=500 is the long run. */
-const ROUNDS = Number(process.env['TCMU_QCOW_ROUNDS'] ?? 30)
+const ROUNDS = Number(process.env['TCMU_QCOW_ROUNDS'] ?? 40)
 const SEED = Number(process.env['TCMU_QCOW_SEED'] ?? 1)
 
 describeIf(requires.command('qemu-img', 'qemu-utils'), 'written by us and by QEMU in turn', () => {

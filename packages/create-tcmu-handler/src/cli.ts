@@ -7,11 +7,13 @@ import { writePackage } from './write'
 
 const usage = `Usage: npm create tcmu-handler [FOLDER] -- [OPTION]...
 
-Makes a handler package for the TCMU host, with tests that need neither a kernel nor root.
+Makes a package of a handler or a filter for the TCMU host, with tests that need neither a kernel nor root.
 
+  --kind KIND        handler or filter (default: handler)
   --name NAME        npm's name of the package (default: that of the folder)
   --subtype NAME     first part of its cfgstrings (default: from the name)
   --shape SHAPE      blocks or commands (default: blocks)
+  --filter NAME      what configurations call the filter (default: from the name)
   --language NAME    typescript or javascript (default: typescript)
   --yes              ask nothing, take the defaults
 `
@@ -20,10 +22,14 @@ type Flags = Readonly<Partial<Record<keyof Answers, string>>>
 
 /** Answers from flags; what is missing is asked for, or taken by default. */
 async function answersFrom(flags: Flags, ask: ((q: Question, initial: string) => Promise<string>) | undefined): Promise<Answers> {
-  const known: Record<string, string> = {}
+  const known: Partial<Record<keyof Answers, string>> = {}
   for (const question of questions) {
-    const initial = question.initial(known)
+    const initial = question.initial(known as Partial<Answers>)
     const given = flags[question.key]
+    if (question.of && question.of !== known.kind) {
+      if (given !== undefined) throw new AnswerError(`--${question.key} goes with --kind ${question.of}`)
+      continue
+    }
     known[question.key] = given !== undefined ? question.take(given) : ask ? await ask(question, initial) : question.take(initial)
   }
   return known as unknown as Answers
@@ -49,7 +55,7 @@ async function main(args: readonly string[]): Promise<void> {
     args: [...args],
     allowPositionals: true,
     options: {
-      name: { type: 'string' }, subtype: { type: 'string' }, shape: { type: 'string' }, language: { type: 'string' },
+      name: { type: 'string' }, kind: { type: 'string' }, filter: { type: 'string' }, subtype: { type: 'string' }, shape: { type: 'string' }, language: { type: 'string' },
       yes: { type: 'boolean', short: 'y' }, help: { type: 'boolean', short: 'h' },
     },
   })
@@ -58,8 +64,8 @@ async function main(args: readonly string[]): Promise<void> {
     return
   }
   if (positionals.length > 1) throw new AnswerError(`one folder, not ${positionals.length}: ${positionals.join(', ')}`)
-  const { name, subtype, shape, language } = values
-  const flags: Flags = { folder: positionals[0], name, subtype, shape, language }
+  const { name, kind, filter, subtype, shape, language } = values
+  const flags: Flags = { folder: positionals[0], name, kind, filter, subtype, shape, language }
   const terminal = process.stdin.isTTY && !values.yes ? asker() : undefined
   const answers = await answersFrom(flags, terminal?.ask).finally(() => terminal?.close())
   const files = filesOf(answers)

@@ -13,14 +13,15 @@ const extension: Readonly<Record<Language, string>> = { typescript: 'ts', javasc
 const templates = join(__dirname, '../templates')
 
 /** Templates and where they go. npm leaves files called .gitignore out of packages, so ours has no dot. */
-const rows = ({ language, shape }: Answers): readonly (readonly [template: string, path: string])[] => {
+const rows = ({ kind, language, shape }: Answers): readonly (readonly [template: string, path: string])[] => {
   const end = extension[language]
+  const what = kind === 'filter' ? kind : shape
   return [
-    [`${language}/${shape}.${end}`, `src/index.${end}`],
-    [`${language}/${shape}.test.${end}`, `src/index.test.${end}`],
+    [`${language}/${what}.${end}`, `src/index.${end}`],
+    [`${language}/${what}.test.${end}`, `src/index.test.${end}`],
     ...(language === 'typescript' ? [['typescript/tsconfig.json', 'tsconfig.json'] as const] : []),
-    [`common/bench-${shape}.mjs`, 'bench.mjs'],
-    ['common/README.md', 'README.md'],
+    [`common/bench-${what}.mjs`, 'bench.mjs'],
+    [kind === 'filter' ? 'common/README-filter.md' : 'common/README.md', 'README.md'],
     ['common/LICENSE', 'LICENSE'],
     ['common/gitignore', '.gitignore'],
     ['common/ci.yml', '.github/workflows/ci.yml'],
@@ -32,8 +33,9 @@ function fill(text: string, answers: Answers): string {
   const values: Readonly<Record<string, string>> = {
     NAME: answers.name,
     SUBTYPE: answers.subtype,
+    FILTER: answers.filter,
     // INQUIRY has room for so much (SPC-4 6.6.2).
-    PRODUCT: answers.subtype.slice(0, 16),
+    PRODUCT: (answers.subtype ?? '').slice(0, 16),
     ENTRY: answers.language === 'typescript' ? './dist/index.js' : './src/index.js',
     CONFIG: answers.shape === 'blocks' ? 'zeroes' : 'nothing',
     YEAR: String(new Date().getFullYear()),

@@ -16,13 +16,13 @@ const builds: Readonly<Record<Language, Build>> = {
     entry: './dist/index.js',
     types: './dist/index.d.ts',
     files: ['dist', '!dist/*.test.*'],
-    scripts: { build: 'tsc', test: 'tsc && node --test dist/', prepack: 'tsc' },
+    scripts: { build: 'tsc', test: 'tsc && node --test dist/', prepack: 'tsc', prepublishOnly: 'npm test' },
     devDependencies: { '@types/node': '^20.0.0', typescript: '^5.5.0' },
   },
   javascript: {
     entry: './src/index.js',
     files: ['src', '!src/*.test.js'],
-    scripts: { build: 'node --check src/index.js', test: 'node --test src/' },
+    scripts: { build: 'node --check src/index.js', test: 'node --test src/', prepublishOnly: 'npm test' },
     devDependencies: {},
   },
 }
@@ -32,22 +32,36 @@ const help = {
   commands: 'nothing',
 } as const
 
+/** How the package describes itself to the host, and what `npm run conformance` asks. */
+function described({ kind, subtype, shape, filter }: Answers): { description: string; keyword: string; conformance: string; manifest: object } {
+  if (kind === 'filter') {
+    const options = { type: 'object', additionalProperties: false, properties: { key: { type: 'integer', minimum: 1, maximum: 255, description: 'What bytes are combined with (XOR); 255 when left out.' } } }
+    return { description: `TCMU filter ${filter}`, keyword: 'tcmu-filter', conformance: 'tcmu-host test .', manifest: { tcmuFilter: { apiVersion: '^1.0', name: filter, summary: 'the medium holds other bits', options } } }
+  }
+  return {
+    description: `TCMU handler ${subtype}`, keyword: 'tcmu-handler', conformance: `tcmu-host test . --cfg ''${shape === 'blocks' ? ' --volatile' : ''}`,
+    manifest: { tcmuHandler: { apiVersion: '^1.0', subtype, shape, configHelp: help[shape] } },
+  }
+}
+
 /** package.json of a new package. */
-export function packageJson({ name, subtype, shape, language }: Answers): object {
+export function packageJson(answers: Answers): object {
+  const { name, language } = answers
+  const { description, keyword, conformance, manifest } = described(answers)
   const { entry, types, files, scripts, devDependencies } = builds[language]
   return {
     name,
     version: '0.1.0',
-    description: `TCMU handler ${subtype}`,
+    description,
     license: 'Apache-2.0',
-    keywords: ['tcmu-handler'],
+    keywords: [keyword],
     engines: { node: '>=20' },
     type: 'module',
     exports: { '.': types ? { types, default: entry } : entry, './package.json': './package.json' },
     files,
-    scripts: { ...scripts, conformance: `tcmu-host test . --cfg ''${shape === 'blocks' ? ' --volatile' : ''}`, bench: 'node bench.mjs' },
+    scripts: { ...scripts, conformance, bench: 'node bench.mjs' },
     peerDependencies: { '@tcmu/host': HOST },
     devDependencies: { '@tcmu/host': HOST, ...devDependencies },
-    tcmuHandler: { apiVersion: '^1.0', subtype, shape, configHelp: help[shape] },
+    ...manifest,
   }
 }

@@ -7,8 +7,8 @@ import { AnswerError, type Answers, filesOf, languages, questions, shapes, write
 
 const folder = mkdtempSync(join(tmpdir(), 'create-tcmu-handler-'))
 afterAll(() => rmSync(folder, { recursive: true }))
-const variants = shapes.flatMap((shape) => languages.map((language) => ({ shape, language })))
-const answers = (more: Partial<Answers> = {}): Answers => ({ folder: 'x', name: 'tcmu-handler-x', subtype: 'x', shape: 'blocks', language: 'typescript', ...more })
+const variants = languages.flatMap((language) => [...shapes.map((shape) => ({ kind: 'handler' as const, shape, language, filter: undefined as never })), { kind: 'filter' as const, shape: 'filter' as never, language, filter: 'x' }])
+const answers = (more: Partial<Answers> = {}): Answers => ({ folder: 'x', name: 'tcmu-handler-x', kind: 'handler', filter: undefined as never, subtype: 'x', shape: 'blocks', language: 'typescript', ...more })
 const textOf = (a: Answers, path: string): string => filesOf(a).find((f) => f.path === path)!.text
 
 test.each(variants)('$language, $shape: manifest, sources, tests, benchmark, README, licence, CI file', (variant) => {
@@ -20,11 +20,22 @@ test.each(variants)('$language, $shape: manifest, sources, tests, benchmark, REA
   for (const { text } of filesOf(answers(variant))) expect(text).not.toMatch(/__[A-Z]+__/)
 })
 
-test.each(shapes)('%s: the JavaScript is the TypeScript without its types', (shape) => {
+test.each([...shapes, 'filter'] as const)('%s: the JavaScript is the TypeScript without its types', (what) => {
+  const of: Partial<Answers> = what === 'filter' ? { kind: 'filter', filter: 'x' } : { shape: what }
   const strip = (code: string): string => ts.transpileModule(code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 } }).outputText
   for (const part of ['index', 'index.test']) {
-    expect(strip(textOf(answers({ shape, language: 'javascript' }), `src/${part}.js`))).toBe(strip(textOf(answers({ shape }), `src/${part}.ts`)))
+    expect(strip(textOf(answers({ ...of, language: 'javascript' }), `src/${part}.js`))).toBe(strip(textOf(answers(of), `src/${part}.ts`)))
   }
+})
+
+test.each(languages)('%s: the README shows the whole way, by scripts that there are', (language) => {
+  const readme = textOf(answers({ language }), 'README.md')
+  for (const step of ['npm test', 'npm run conformance', 'npm run bench', 'npx tcmu-host dev .', 'npx tcmu-host serve', 'npm publish', 'npm install --prefix', 'enable']) expect(readme).toContain(step)
+  const { scripts, license } = JSON.parse(textOf(answers({ language }), 'package.json')) as { scripts: Record<string, string>; license: string }
+  const called = [...readme.matchAll(/npm (?:run )?(test|conformance|bench|build)\b/g)].map((m) => m[1]!)
+  expect(called.filter((name) => scripts[name] === undefined)).toEqual([])
+  expect(scripts['prepublishOnly']).toBe('npm test')
+  expect([license, textOf(answers({ language }), 'LICENSE')]).toEqual(['Apache-2.0', expect.stringMatching(/Apache License/)])
 })
 
 describe('questions', () => {
@@ -34,8 +45,9 @@ describe('questions', () => {
     const name = question('name').initial(known)
     expect([name, question('subtype').initial({ name })]).toEqual(['tcmu-handler-s3', 's3'])
     expect(question('subtype').initial({ name: '@acme/tcmu-handler-my-disk' })).toBe('my_disk')
+    expect([question('folder').initial({ kind: 'filter' }), question('filter').initial({ name: '@acme/tcmu-filter-My_slow' })]).toEqual(['tcmu-filter-example', 'my-slow'])
   })
-  test.each([['name', 'UPPER'], ['name', ''], ['name', '.x'], ['subtype', 'a-b'], ['subtype', ''], ['subtype', 'HandlerManager1'], ['shape', 'round'], ['language', 'cobol'], ['folder', ' ']] as const)('%s %j is refused by name', (key, text) => {
+  test.each([['name', 'UPPER'], ['name', ''], ['name', '.x'], ['subtype', 'a-b'], ['subtype', ''], ['subtype', 'HandlerManager1'], ['filter', 'Slow'], ['filter', ''], ['kind', 'plugin'], ['shape', 'round'], ['language', 'cobol'], ['folder', ' ']] as const)('%s %j is refused by name', (key, text) => {
     expect(() => question(key).take(text)).toThrow(AnswerError)
     expect(() => question(key).take(text)).toThrow(new RegExp(key))
   })
@@ -43,7 +55,7 @@ describe('questions', () => {
     fc.assert(fc.property(fc.string(), (text) => {
       const name = question('name').initial({ folder: text })
       expect(question('name').take(name.slice(0, 200))).toBe(name.slice(0, 200))
-      question('subtype').take(question('subtype').initial({ name: name.slice(0, 60) }))
+      for (const key of ['subtype', 'filter'] as const) question(key).take(question(key).initial({ name: name.slice(0, 60) }))
     }))
   })
 })

@@ -1,6 +1,7 @@
 import { type BlockIo, defineFilter, type FilterDevice, type Next, Segments, Status } from '@tcmu/host/filter'
+import { bytesOf } from './units'
 
-interface Options { readonly size?: number }
+interface Options { readonly size?: string }
 const PAGE = 64 * 1024
 const DEFAULT_SIZE = 64 * 1024 * 1024
 
@@ -9,7 +10,7 @@ class Pages {
   private readonly pages = new Map<number, Buffer>()
   /** Raised by every write to a page: what was read before is not kept then. */
   private readonly versions = new Map<number, number>()
-  constructor(private readonly most: number, private readonly sizeBytes: number) {}
+  constructor(private readonly most: number, private sizeBytes: number) {}
 
   version(page: number): number {
     return this.versions.get(page) ?? 0
@@ -46,6 +47,12 @@ class Pages {
     this.generation++
   }
   generation = 0
+
+  /** What is beyond a smaller size is not what comes back with a larger one. */
+  resized(sizeBytes: number): void {
+    this.sizeBytes = sizeBytes
+    this.forget()
+  }
 
   /** Not the last one, which may be short, and may grow. */
   isWhole(page: number): boolean {
@@ -93,8 +100,10 @@ async function through(pages: Pages, { offset, length }: { offset: number; lengt
 export default defineFilter({
   name: 'cache',
   summary: 'what was read stays in memory; writes go through',
-  options: { type: 'object', additionalProperties: false, properties: { size: { type: 'integer', minimum: PAGE, description: 'Bytes of memory; 67108864 when left out.' } } },
-  open: ({ options: { size = DEFAULT_SIZE }, sizeBytes }: FilterDevice<Options>) => new Pages(Math.max(1, Math.floor(size / PAGE)), sizeBytes),
+  // Of a read over several pages one may be from memory and older than another: nothing is whole or not at all here.
+  declare: (p) => ({ ...p, maxAtomicBlocks: 0 }),
+  open: ({ options, sizeBytes }: FilterDevice<Options>) => new Pages(Math.max(1, Math.floor(bytesOf(options.size, DEFAULT_SIZE) / PAGE)), sizeBytes),
+  resized: (pages, bytes) => pages.resized(bytes),
   read,
   write: (pages, io, next) => through(pages, io, () => next.write(io)),
   unmap: (pages, range, next) => through(pages, range, () => next.unmap!(range)),

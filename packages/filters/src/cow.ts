@@ -78,17 +78,12 @@ async function write(state: State, io: BlockIo, next: Next): Promise<Status> {
 export default defineFilter({
   name: 'cow',
   summary: 'writes go into an overlay file; the disk below stays as it is',
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['overlay'],
-    properties: { overlay: { type: 'string', pattern: '^/', description: 'File for what is written, sparse; made when it is not there, kept when the device closes.' } },
-  },
-  without: ['unmap', 'writeSame', 'compareAndWrite', 'extents'],
+  without: ['unmap', 'writeSame', 'compareAndWrite', 'extents', 'space'],
   provides: ['flush'],
   fua: 'emulate',
   fixedSize: true,
-  declare: (p) => ({ ...p, readOnly: false, writeCache: true, unmappedReadsZero: false }),
+  // What is overwritten stays below, and a write of several granules may be cut by a crash.
+  declare: (p) => ({ ...p, readOnly: false, writeCache: true, unmappedReadsZero: false, sanitize: false, maxAtomicBlocks: 0, lacking: p.lacking?.filter((name) => name !== 'flush') ?? [] }),
   open: async ({ options, io, sizeBytes }: FilterDevice<Options>): Promise<State> =>
     ({ overlay: await Overlay.open(io, options.overlay, sizeBytes), sizeBytes, busy: new Map() }),
   close: ({ overlay }) => overlay.close(),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineFilter, type FilterDevice } from '@tcmu/host/filter'
-import { duration, milliseconds } from './duration'
+import { milliseconds } from './units'
 
 interface Options { readonly all?: string; readonly read?: string; readonly write?: string; readonly flush?: string; readonly unmap?: string }
 
@@ -8,7 +8,6 @@ interface Options { readonly all?: string; readonly read?: string; readonly writ
 export default defineFilter({
   name: 'delay',
   summary: 'each operation takes longer',
-  options: { type: 'object', additionalProperties: false, properties: { all: duration, read: duration, write: duration, flush: duration, unmap: duration } },
   open: ({ options }: FilterDevice<Options>) => ({
     all: milliseconds(options.all),
     by: new Map(Object.entries(options).filter(([k]) => k !== 'all').map(([k, v]) => [k, milliseconds(v as string)])),

@@ -12,5 +12,6 @@ import retry from './retry'
 import stats from './stats'
 
 /** Filters that come with the host, by name. */
-export const filters: readonly Filter[] = [cache, cow, delay, encrypt, error, log, offset, rate, readonly, retry, stats]
+const filters: readonly Filter[] = [cache, cow, delay, encrypt, error, log, offset, rate, readonly, retry, stats]
+export default filters
 export { cache, cow, delay, encrypt, error, log, offset, rate, readonly, retry, stats }

@@ -1,6 +1,8 @@
 import { type BlockIo, type BlockRange, defineFilter, type FilterDevice } from '@tcmu/host/filter'
+import { bytesOf } from './units'
 
-interface Options { readonly offset?: number; readonly size?: number }
+interface Options { readonly offset?: string; readonly size?: string }
+const startOf = ({ offset }: Options): number => bytesOf(offset, 0)
 
 const moved = <T extends BlockRange | BlockIo>(range: T, by: number): T =>
   ({ offset: range.offset + by, length: range.length, signal: range.signal, ...('data' in range && { data: range.data, fua: range.fua }) }) as unknown as T
@@ -9,17 +11,12 @@ const moved = <T extends BlockRange | BlockIo>(range: T, by: number): T =>
 export default defineFilter({
   name: 'offset',
   summary: 'a part of the disk, from an offset on',
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      offset: { type: 'integer', minimum: 0, description: 'Bytes left out at the start; a multiple of the block size.' },
-      size: { type: 'integer', minimum: 512, description: 'Bytes of the part; to the end when left out.' },
-    },
-  },
-  sizeBehind: (bytes, { offset = 0 }: Options) => bytes + offset,
-  sizeHere: (bytes, { offset = 0, size = Infinity }: Options) => Math.min(size, Math.max(0, bytes - offset)),
-  open: ({ options: { offset = 0, size = 0 }, blockSize, sizeBytes }: FilterDevice<Options>) => {
+  // Storage is counted for the whole.
+  without: ['space'],
+  sizeBehind: (bytes, options: Options) => bytes + startOf(options),
+  sizeHere: (bytes, options: Options) => Math.min(bytesOf(options.size, Infinity), Math.max(0, bytes - startOf(options))),
+  open: ({ options, blockSize, sizeBytes }: FilterDevice<Options>) => {
+    const [offset, size] = [startOf(options), bytesOf(options.size, 0)]
     if (offset % blockSize || size % blockSize) throw new Error(`offset ${offset} and size ${size} must be multiples of the block size ${blockSize}`)
     if (offset + size > sizeBytes) throw new Error(`the part ends at ${offset + size}, behind the ${sizeBytes} bytes there are`)
     return offset

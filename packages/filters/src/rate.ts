@@ -1,27 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineFilter, type FilterDevice } from '@tcmu/host/filter'
 import { Bucket } from './bucket'
+import { bytesOf } from './units'
 
-interface Options { readonly iops?: number; readonly bytes?: number; readonly burst?: number }
+interface Options { readonly iops?: number; readonly bytes?: string; readonly burst?: number }
 interface State { readonly operations: Bucket | undefined; readonly bytes: Bucket | undefined }
-const count = { type: 'integer', minimum: 1 } as const
 
 /** Token buckets for operations and bytes a second. */
 export default defineFilter({
   name: 'rate',
   summary: 'at most so many operations, or bytes, a second',
-  options: {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      iops: { ...count, description: 'Operations a second.' },
-      bytes: { ...count, description: 'Bytes a second, read and written together.' },
-      burst: { ...count, description: 'Tenths of a second that may be saved up; 1 when left out.' },
-    },
-  },
   open: ({ options: { iops, bytes, burst = 1 } }: FilterDevice<Options>): State => {
     const bucket = (rate: number | undefined): Bucket | undefined => rate === undefined ? undefined : new Bucket(rate, Math.max(1, (rate * burst) / 10))
-    return { operations: bucket(iops), bytes: bucket(bytes) }
+    return { operations: bucket(iops), bytes: bucket(bytes === undefined ? undefined : bytesOf(bytes, 0)) }
   },
   around: (state, operation, range, run) => {
     const moves = operation === 'read' || operation === 'write'

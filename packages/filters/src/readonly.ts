@@ -4,7 +4,8 @@ import { defineFilter, Status } from '@tcmu/host/filter'
 export default defineFilter({
   name: 'readonly',
   summary: 'the disk cannot be written',
+  provides: ['write'],
   without: ['unmap', 'writeSame', 'compareAndWrite'],
-  declare: (p) => ({ ...p, readOnly: true, sanitize: false }),
+  declare: (p) => ({ ...p, readOnly: true, sanitize: false, maxAtomicBlocks: 0 }),
   write: () => Status.WRITE_PROTECTED,
 })

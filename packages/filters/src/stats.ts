@@ -1,5 +1,5 @@
 import { defineFilter, type FilterDevice, type Answer } from '@tcmu/host/filter'
-import { duration, milliseconds } from './duration'
+import { milliseconds } from './units'
 
 interface Options { readonly every?: string }
 interface Row { operations: number; bytes: number; errors: number; totalMs: number; mostMs: number }
@@ -12,7 +12,6 @@ const line = (name: string, r: Row): string =>
 export default defineFilter({
   name: 'stats',
   summary: 'counts of operations, bytes, errors and times, into the log',
-  options: { type: 'object', additionalProperties: false, properties: { every: { ...duration, description: 'How often, besides when the device closes.' } } },
   open: ({ options, log, name }: FilterDevice<Options>) => {
     const rows = new Map<string, Row>()
     const tell = (): void => log.info(`${name}: ${[...rows].map(([operation, r]) => line(operation, r)).join(', ') || 'nothing was asked of it'}`)

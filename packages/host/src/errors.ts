@@ -6,12 +6,12 @@ export const errorTable = {
   E_ADDON_MISSING: 'the native addon is not built: {reason}. Run `npm run build:native` (needs python3, make and g++)',
   E_ADDON_VERSION: 'the native addon speaks version {found}, this host needs {wanted}. Run `npm run build:native`',
 
-  // Handler packages: why one is not used. Facts: package, path, field, wanted, found.
+  // Packages of handlers and filters: why one is not used. Facts: package, path, field, wanted, found.
   E_HANDLER_PATH: `${refused}. Correct the path, or make what it names`,
   E_HANDLER_UNSAFE_PATH: `${refused}. The host runs as root and loads code only from folders that nobody else can change`,
   E_HANDLER_PACKAGE_JSON: `${refused}. Install the package again, or report it to its authors`,
-  E_HANDLER_NO_MANIFEST: `${refused}. The package has the keyword of handlers but does not describe itself`,
-  E_HANDLER_NO_KEYWORD: `${refused}. The package describes a handler but lacks the keyword`,
+  E_HANDLER_NO_MANIFEST: `${refused}. The package has the keyword but does not describe itself`,
+  E_HANDLER_NO_KEYWORD: `${refused}. The package describes itself but lacks the keyword`,
   E_HANDLER_MANIFEST: `${refused}. Report it to the authors of the package`,
   E_HANDLER_API: `${refused}. Install a version of the package, or of the host, that fits the other`,
   E_HANDLER_REQUIRES: `${refused}. Install what it requires, or a version of the package that does not`,
@@ -22,8 +22,18 @@ export const errorTable = {
   E_HANDLER_IMPORT: `${refused}. The code was loaded and failed; report it to the authors of the package`,
   E_HANDLER_MISMATCH: `${refused}. The manifest and the code disagree; report it to the authors of the package`,
   E_HANDLER_ENGINE: `${refused}. It is used all the same`,
+  E_HANDLER_DISABLED: 'package {package} in {path} is found, disabled: nothing of it is used until `{command}` enables it',
+  E_HANDLER_CHANGED: `${refused}. If that is meant, \`{command}\` enables it as it is now`,
+  E_HANDLER_FILES: `${refused}. What cannot be fingerprinted is not enabled; report it to the authors of the package`,
+  E_HANDLER_TRUST_FILE: `${refused}. It says what is enabled in this handler root, and nothing is until it is mended; or remove it, and enable again what you trust`,
   E_HANDLER_SHAPE: 'handler {handler}: {reason}',
   E_UNKNOWN_SUBTYPE: 'no handler {subtype}; this host has {known}. `tcmu-host handlers` lists them and says what was refused',
+
+  // Installing handlers.
+  E_PACKAGE_TEXT: '{text} is nothing that can be installed: {reason}. Give NAME, NAME@RANGE, a tarball (./x.tgz) or a folder (./x)',
+  E_NO_PACKAGE: '{name}: {reason}. `tcmu-host handlers` lists what there is',
+  E_NPM: 'npm {what} in {root}: {reason}',
+  E_INSTALL_ROOT: 'the handler root {root}: {reason}',
 
   // Files that handlers open.
   E_FILE_PATH: '{path} cannot name a file: {reason}. Give an absolute path, as in file//srv/disk0.img',
@@ -41,6 +51,7 @@ export const errorTable = {
 
   E_DEVICE_HOST: '{reason}. The log of the host says what its handler did before',
   E_FILTER: 'filter {filter}: {reason}. `tcmu-host filters` lists those there are and their options',
+  E_FILTER_OPTIONS: 'device {device}: filter {filter}: {key}: wanted {wanted}, found {found}. `tcmu-host filters` lists the options',
   E_PLACEMENT: '{text} is no placement; write SUBTYPE= and one of {known}, as in file=process',
 
   // Configuration. Facts: file, key, wanted, found.
@@ -69,6 +80,8 @@ export const errorTable = {
   E_DBUS_ADDRESS: '{text} is not the address of a message bus: {reason}. Example: unix:path=/run/dbus/system_bus_socket',
   E_NOT_RUNNING: 'no tcmu-host answers on {path}: {reason}. Start one with `tcmu-host serve`, or name its socket with --socket',
   E_NO_DEVICE: 'this host has no device {device}; `tcmu-host devices` lists them',
+  E_NOT_PULLED: 'device {device}: its handler {subtype} answers by itself, there is nothing to pull. Make the handler with pulled() and give it to createHost as one of `handlers`',
+  E_COMMAND_OVER: '{command} of device {device} is over: {how}. A command is completed once, and not used after that',
   E_MEDIUM_FIXED: 'device {device} is one of the handler {handler}, whose devices have no medium that can be changed',
   E_MEDIUM_REQUEST: 'the medium was not changed: {reason}',
   E_ZONES: '{device}: {reason}',

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseLun } from './control'
+import type { Filter } from './filter'
 import type { FrontEnd, PortalOptions } from './frontend'
 import { createHost, type Host, type HostOptions, type IoEngine } from './host'
 import { createLog } from './log'
@@ -20,6 +21,12 @@ for (const subtype of ['ram', 'odd']) {
     name: subtype, version: '1.0.0', keywords: ['tcmu-handler'], exports: './index.js', tcmuHandler: { apiVersion: '1', subtype, shape: 'blocks', configHelp: 'x' },
   }))
 }
+
+/** In place of those that come with the host, whose manifests they have. */
+const filters: Filter[] = [
+  { name: 'delay', summary: 'x', around: (_state, _operation, _range, run) => run() },
+  { name: 'readonly', summary: 'x', provides: ['write'], write: () => 0, declare: (p) => ({ ...p, readOnly: true }) },
+]
 
 interface Bench { host: Host; seen: string[]; lines: string[]; portal: PortalOptions[] }
 
@@ -55,7 +62,7 @@ function bench(options: HostOptions & { luns: HostOptions['luns'] }, failing: { 
     handlerPaths: [folder], log: createLog({ level: 5, human: false, to: { write: (l) => void lines.push(l) } }), ...options,
     parts: {
       guard: new PathGuard({ uid: 1000, stat: () => ({ uid: 0, mode: 0 }) }),
-      loadModule: async (url) => ({ default: handler(/\/(\w+)\/index\.js$/.exec(url)![1]!) }),
+      loadModule: async (url) => url.includes('/filters/') ? { default: filters } : ({ default: handler(/\/(\w+)\/index\.js$/.exec(url)![1]!) }),
       openIo: () => {
         seen.push('+io')
         if (failing.io) throw failing.io
@@ -146,7 +153,7 @@ describe('with the kernel as front end', () => {
   const trees: KernelTree[] = []
   afterAll(() => trees.forEach((t) => t.close()))
 
-  function kernelBench(cfgstring: string, peer = new NetlinkPeer()): Bench & { tree: KernelTree; peer: NetlinkPeer } {
+  function kernelBench(cfgstring: string, peer = new NetlinkPeer(), more: HostOptions = {}): Bench & { tree: KernelTree; peer: NetlinkPeer } {
     const tree = new KernelTree()
     trees.push(tree)
     tree.add({ minor: 0, device: 'a', cfgstring })
@@ -158,7 +165,7 @@ describe('with the kernel as front end', () => {
         return { memory: kernel.memory, start: (fn: () => void) => kernel.onWake(fn), kick: () => kernel.kick(), close: () => kernel.close() }
       },
     } as unknown as NativeCore
-    return { ...bench({ luns: [], kernel: { roots: tree.roots, native } }), tree, peer }
+    return { ...bench({ luns: [], kernel: { roots: tree.roots, native }, ...more }), tree, peer }
   }
 
   test('devices are found, opened, listed; netlink is free again; no portal is opened', async () => {
@@ -170,6 +177,25 @@ describe('with the kernel as front end', () => {
     await host.stop(1000)
     expect(seen).toEqual(['+io', '+a', '-a', '-io'])
     expect(portal).toEqual([])
+  })
+
+  test('filters stand before devices by their name, or else by their subtype', async () => {
+    const [device, subtype] = [[{ name: 'delay', options: { read: '1ms' } }], [{ name: 'readonly', options: {} }]]
+    const served = async (devices: HostOptions['devices']): Promise<{ filters: string; readOnly: boolean }[]> => {
+      const { host } = kernelBench('ram/x', undefined, { devices })
+      await host.start()
+      const found = host.devices()
+      await host.stop(1000)
+      return found
+    }
+    expect(await served({ 'ram/': { filters: subtype }, b: { filters: device } })).toMatchObject([{ filters: 'readonly', readOnly: true, routes: { read: ['ram'], write: ['readonly'] } }])
+    expect(await served({ 'ram/': { filters: subtype }, a: { filters: device } })).toMatchObject([{ filters: 'delay:read=1ms', readOnly: false, routes: { read: ['delay', 'ram'] } }])
+    expect(await served({ 'ram/': { filters: subtype }, a: {} })).toMatchObject([{ filters: '', routes: {} }])
+  })
+
+  test('filters that cannot be end the start, whether their device is there or not', async () => {
+    const { host } = kernelBench('ram/x', undefined, { devices: { other: { filters: [{ name: 'delay', options: {} }, { name: 'delay', options: { raed: '1ms' } }] } } })
+    await expect(host.start()).rejects.toThrow(/^E_FILTER_OPTIONS: device other: filter delay: devices\.other\.filters\.1\.raed: wanted one of all, read, write, flush, unmap, found "raed"/)
   })
 
   test('netlink is free again also when the start fails', async () => {

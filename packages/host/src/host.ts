@@ -1,19 +1,20 @@
 import { dirname } from 'node:path'
-import { release } from 'node:os'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
-import { type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type LunInput, lunOf, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
+import { type DeviceChain, type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine, type IoEngineChoice } from './io'
 import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
+import { HostDevice } from './library'
 import { createLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
-import { type Accepted, type Candidate, discover, environment, HandlerRegistry, type ImportModule, importModule, type Inventory, PathGuard } from './plugins'
+import { HandlerSet } from './handler-set'
+import { type Accepted, type Candidate, DeviceFilters, type FilterOptions, type HandlerRegistry, type ImportModule, type Inventory, type PathGuard } from './plugins'
 import { ModeFile, StateFileError } from './state'
-import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
+import type { HandlerHostState, PlacementChoices } from './supervisor'
 import type { DataArea } from './wire'
 
 /** An opener of files for handlers that is closed with the host. */
@@ -35,12 +36,15 @@ export interface HostParts {
   readonly guard?: PathGuard
 }
 
-export interface HostOptions {
+export interface HostOptions extends FilterOptions {
   /** Serve the kernel's devices (LIO), and no portal of our own. */
   readonly kernel?: KernelOptions
-  readonly luns?: readonly LunConfig[]
+  readonly luns?: readonly LunInput[]
+  /** Handlers by value. With these, packages are only looked for where `handlerRoot` and `handlerPaths` say. */
+  readonly handlers?: readonly Handler[]
   readonly targetName?: string
-  readonly portal?: Address
+  /** Where the portal listens; false: there is none. Default 127.0.0.1:3260. */
+  readonly portal?: Address | false
   readonly chap?: Chap
   readonly acl?: readonly string[]
   readonly allowOpen?: boolean
@@ -83,7 +87,7 @@ const hostHooks = (): HostHooks =>
   })
 
 /** One device as lists show it. */
-export interface DeviceRecord {
+export interface DeviceRecord extends DeviceChain {
   readonly lun: number
   readonly name: string
   readonly cfgstring: string
@@ -109,26 +113,32 @@ export class Host {
   readonly targetName: string
   /** The target port group of the portal, when it is to be one. */
   readonly portGroup: PortalGroup | undefined
+  readonly filters: DeviceFilters
   private readonly sequence: Sequence
   private readonly devicesByLun = new Map<number, DeviceRuntime>()
-  private found: HandlerRegistry | undefined
   private io: IoEngine | undefined
   private portal: Portal | undefined
   private socket: ControlSocket | undefined
   private dbus: DbusService | undefined
   private bound: Address | undefined
-  private readonly supervisor: Supervisor
+  private readonly set: HandlerSet
 
   constructor(private readonly options: HostOptions) {
     this.log = options.log ?? createLog()
     this.targetName = options.targetName ?? DEFAULT_TARGET
     this.portGroup = options.portGroup && new PortalGroup(options.portGroup)
-    this.supervisor = new Supervisor({ hostPackage: dirname(__dirname), ioEngine: options.ioEngine, log: (handler) => handlerLog(this.log, { handler }) })
+    this.set = new HandlerSet({
+      ...options, ...options.parts, hooks: this.hooks, log: this.log, changed: () => this.dbus?.sync(),
+      devicesOf: (subtype) => [...this.devicesByLun.values()].filter((d) => d.subtype === subtype).map((d) => d.name),
+    })
+    this.hooks.deviceRemoved.tap('handlers', () => this.set.settle())
+    this.filters = new DeviceFilters({ ...options, hostPackage: dirname(__dirname) })
     const kernel = options.kernel && kernelSteps(options.kernel, this.kernelHost())
     // Start order; stopping goes the other way.
     const steps: readonly Step[] = [
       ...(kernel?.before ?? []),
-      { name: 'handlers', start: () => this.reportHandlers(), stop: () => this.supervisor.close() },
+      { name: 'filters', start: () => this.filters.check() },
+      { name: 'handlers', start: () => this.set.start(), stop: () => this.set.close() },
       { name: 'file I/O', start: () => this.openIo(), stop: () => this.io?.close() },
       ...(kernel ? [kernel.serve] : [{ name: 'devices', start: () => this.openDevices(), stop: (ms: number) => this.closeDevices(ms) }]),
       { name: 'D-Bus', start: () => this.openBus(), stop: () => this.dbus?.stop() },
@@ -141,12 +151,7 @@ export class Host {
 
   /** Handlers; the scan happens when this is first used, and runs none of their code. */
   get registry(): HandlerRegistry {
-    const { handlerRoot, handlerRootAsked, handlerPaths, parts } = this.options
-    const guard = parts?.guard ?? new PathGuard()
-    return (this.found ??= new HandlerRegistry(
-      discover({ hostPackage: dirname(__dirname), handlerRoot, handlerRootAsked, handlerPaths, guard }),
-      { environment: environment({ kernel: release(), guard }), hooks: this.hooks, load: parts?.loadModule ?? importModule },
-    ))
+    return this.set.registry
   }
 
   /** Open everything, or nothing: rejects with the first error after what was open is closed again. */
@@ -178,35 +183,29 @@ export class Host {
   devices(): DeviceRecord[] {
     return [...this.devicesByLun].map(([lun, d]) => ({
       lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
-      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters,
+      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters, ...d.chain,
     }))
+  }
+
+  /** A device that is open. Throws E_NO_DEVICE. */
+  device(name: string): HostDevice {
+    const unit = this.deviceNamed(name)
+    if (!unit) throw tcmuError('E_NO_DEVICE', { device: name })
+    return new HostDevice(unit)
   }
 
   /** Whether a handler takes a configuration: loads it and asks, opens nothing. True, or the sentence that says what is wrong. */
   async check(subtype: string, config: string, options?: unknown): Promise<true | string> {
-    const handler = await this.loadHandler(subtype)
+    const handler = await this.set.load(subtype)
     this.registry.checkOptions(subtype, options, 'to check')
     const asked = Promise.resolve(handler.checkConfig?.(config, options))
     const verdict = await within(CHECK_MS, asked, () => `the handler ${subtype} has not said anything for ${CHECK_MS / 1000} s; does what it looks at hang?`)
     return typeof verdict === 'string' ? verdict : true
   }
 
-  /** The handler, or where its code is not to run in this thread, its stand-in. */
-  private async loadHandler(subtype: string): Promise<Handler> {
-    const accepted = this.registry.find(subtype)
-    const where = this.options.isolate ? placementOf(subtype, accepted.candidate.origin, this.options.placement) : 'inline'
-    return where === 'inline' ? this.registry.load(subtype) : this.supervisor.handler(accepted, where)
-  }
-
   /** Processes and threads that handlers run in. */
   get handlerHosts(): readonly HandlerHostState[] {
-    return this.supervisor.states()
-  }
-
-  private reportHandlers(): void {
-    for (const r of this.registry.refusals) this.log.warn({ code: r.code }, r.message)
-    for (const w of this.registry.warnings) this.log.warn({ code: w.code }, w.message)
-    this.log.info(`handlers: ${this.handlers().handlers.map((h) => h.subtype).join(', ') || 'none'}`)
+    return this.set.states
   }
 
   private async openIo(): Promise<void> {
@@ -217,7 +216,7 @@ export class Host {
 
   private async openDevices(): Promise<void> {
     const failures: TcmuError[] = []
-    for (const [lun, config] of (this.options.luns ?? []).entries()) {
+    for (const [lun, config] of (this.options.luns ?? []).map(lunOf).entries()) {
       try {
         const device = await this.openDevice({ ...config, serial: config.serial ?? serialOf(this.targetName, config.name) })
         this.devicesByLun.set(lun, device)
@@ -255,11 +254,12 @@ export class Host {
     }
   }
 
-  private async openDevice(spec: DeviceSpec, serial?: () => string): Promise<DeviceRuntime> {
+  private async openDevice(spec: DeviceSpec & Pick<LunConfig, 'filters'>, serial?: () => string): Promise<DeviceRuntime> {
     const { name, subtype } = spec
-    const log = handlerLog(this.log, { device: name, handler: subtype })
+    const log = handlerLog(this.log, { device: name, handler: subtype, ...this.set.packageOf(subtype) })
     this.registry.checkOptions(subtype, spec.options, name)
-    const handler = await this.loadHandler(subtype)
+    this.filters.checkDevice(spec)
+    const handler = await this.filters.over(await this.set.load(subtype), spec)
     const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
       const device = await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })
@@ -320,6 +320,7 @@ export class Host {
 
   private async openPortal(): Promise<void> {
     const { portal = { address: '127.0.0.1', port: ISCSI_PORT }, chap, acl, allowOpen, stateDir } = this.options
+    if (!portal) return
     const frontEnd = await (this.options.parts?.frontEnd ?? (() => loadFrontEnd('iscsi')))()
     this.portal = frontEnd.createPortal({
       ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, portGroup: this.portGroup, log: handlerLog(this.log, { frontend: 'iscsi' }),
@@ -337,6 +338,7 @@ export class Host {
     this.socket = new ControlSocket(socket, {
       devices: () => this.devices(),
       handlers: () => this.handlers(),
+      rescan: () => this.set.rescan(),
       ...mediumMethods((name) => this.deviceNamed(name)),
       ...zonesMethod((name) => this.deviceNamed(name)),
       version: () => ({ handlerApi: HANDLER_API_VERSION, pid: process.pid, urls: this.urls, fileIo: this.io?.about }),

@@ -2,13 +2,14 @@ import { join, resolve } from 'node:path'
 import {
   type Config, DEFAULT_TARGET, defaultSocket, isLoopback, loadConfig, type LunConfig, parseAddress, parseLun, readChap, checkIscsiName,
 } from '../control'
-import { tcmuError } from '../errors'
+import { MOST_POLL_US } from '../control/config-schema'
+import { quote, tcmuError } from '../errors'
 import type { HostOptions } from '../host'
 import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
 import { parsePlacement, type Placement } from '../supervisor'
 import { createLog, HostLog, type Logger } from '../log'
-import { busOf, levelOf, logSettings } from './daemon'
+import { busOf, COMMAND_LINE, levelOf, logSettings } from './daemon'
 
 export { COMMAND_LINE } from './daemon'
 
@@ -30,6 +31,8 @@ export interface HandlerFlags {
   readonly logLevel?: string
   /** SUBTYPE=PLACEMENT, as given. */
   readonly placement?: readonly string[]
+  /** Names of filters. */
+  readonly inlineFilter?: readonly string[]
 }
 
 export interface ServeFlags extends HandlerFlags {
@@ -38,6 +41,7 @@ export interface ServeFlags extends HandlerFlags {
   readonly netlink: boolean
   readonly foreign: 'reject' | 'ignore'
   readonly resetRing: 'retry' | 'fail'
+  readonly pollUs?: string
   readonly handlerPath: readonly string[]
   readonly portal?: string
   readonly lun: readonly string[]
@@ -76,6 +80,8 @@ export function handlerOptions(flags: HandlerFlags, at: Surroundings, open?: (co
     config, log,
     isolate: true,
     placement: { ...config.placement, ...Object.fromEntries((flags.placement ?? []).map(parsePlacement)) as Record<string, Placement> },
+    devices: config.devices,
+    inlineFilters: [...(flags.inlineFilter ?? []), ...(config.inlineFilters ?? [])],
     handlerRoot: asked ?? defaultHandlerRoot(at),
     handlerRootAsked: asked !== undefined,
     handlerPaths: [...(flags.handlerPath ?? []).map((p) => resolve(p)), ...config.handlerPaths],
@@ -109,6 +115,14 @@ export async function chooseFrontEnd(flags: ServeFlags, at: Surroundings): Promi
   return { frontend: usable ? 'tcmu' : 'iscsi', why }
 }
 
+/** The bound of the busy-poll, by flag or file. Throws E_CONFIG. */
+function pollMicrosOf({ pollUs }: ServeFlags, config: Config): number | undefined {
+  if (pollUs === undefined) return config.pollUs
+  const micros = Number(pollUs)
+  if (/^\d+$/.test(pollUs) && micros <= MOST_POLL_US) return micros
+  throw tcmuError('E_CONFIG', { file: COMMAND_LINE, key: '--poll-us', wanted: `a whole number from 0 to ${MOST_POLL_US}`, found: quote(pollUs) })
+}
+
 /** What to serve with the front end that was chosen, by configuration and flags; the flags win, and `--lun` replaces all LUNs of the file. */
 export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions & Prepared & { readonly hostLog: HostLog } {
   let hostLog: HostLog | undefined
@@ -128,7 +142,7 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
   const socket = flags.socket ?? defaultSocket(at.env, at.uid, kernel)
   return {
     ...handlers, config, hostLog: hostLog!, luns, portal,
-    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing } }),
+    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing, pollMicros: pollMicrosOf(flags, config) } }),
     chap, socket,
     dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),

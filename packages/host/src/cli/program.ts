@@ -1,8 +1,11 @@
 import { Command, Option } from 'commander'
 import { ioEngineNames } from '../control'
 import { check, type CheckFlags } from './check'
-import { examples, handlerHelp, lunHelp } from './help'
+import { develops } from './dev'
+import { listFilters } from './filters'
+import { examples, filterHelp, handlerHelp, lunHelp } from './help'
 import { installFiles, type InstallFlags } from './install'
+import { installsHandlers, picksHandlers, ROOT_FLAG } from './handler-commands'
 import { listDevices, type ListFlags, listHandlers } from './lists'
 import { type MediumFlags, moveMedium } from './medium'
 import type { ServeFlags, Surroundings } from './options'
@@ -15,17 +18,21 @@ const collect = (value: string, before: readonly string[]): readonly string[] =>
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const looksAtHandlers = (c: Command): Command => c
-  .option('--handler-root <folder>', 'folder with the node_modules of installed handlers (default: /var/lib/tcmu/handlers for root, else ~/.local/share/tcmu/handlers)')
+  .option(...ROOT_FLAG)
   .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
   .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, process for others)', collect, [])
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
+
+const allowsFilters = (c: Command): Command => c
+  .option('--inline-filter <name>', "a filter that did not come with the host and whose code may run in the host's own process; may be repeated", collect, [])
 
 const picksFrontEnd = (c: Command): Command => c
   .addOption(new Option('--frontend <name>', 'who asks the devices: the kernel (tcmu: LIO, targetcli), initiators over TCP (iscsi), or whichever fits (auto)').choices(['auto', 'tcmu', 'iscsi']).default('auto'))
   .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
   .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
   .addOption(new Option('--reset-ring <policy>', 'tcmu: commands that a former daemon left unanswered: initiators try them again, or they fail').choices(['retry', 'fail']).default('retry'))
+  .option('--poll-us <n>', 'tcmu: microseconds that a ring which fell idle is looked at before sleeping, while commands come quickly; 0: never (default: 10, 0 on one processor)')
 
 /** Flags of the C daemon, and the message bus. */
 const isDaemon = (c: Command): Command => c
@@ -41,6 +48,7 @@ const testsHandlers = (c: Command, at: Surroundings, exit: (code: number) => voi
   .option('--cfg <text>', 'cfgstring without the subtype; {tmp} is a fresh folder', '{tmp}/disk')
   .option('--refuses <text>', 'a cfgstring that the handler must refuse; may be repeated', collect, [])
   .option('--subtype <name>', 'which of its handlers, when the package has several')
+  .option('--filter <text>', 'which of its filters, when it has any, and its options: NAME[:KEY=VALUE]... (default: the first)')
   .option('--size <size>', 'size of the device; 0 when the handler says it', '16M')
   .option('--block-size <size>', 'bytes of a logical block', '512')
   .option('--volatile', 'what is written need not survive closing')
@@ -62,6 +70,16 @@ const installs = (c: Command): Command => c
   .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
   .option('--prefix <path>', 'where bin/tcmu-host is', '/usr')
   .action((flags: InstallFlags) => installFiles(flags, print))
+
+const showsFilters = (c: Command, at: Surroundings): Command => allowsFilters(looksAtHandlers(c))
+  .option('--json', 'as JSON')
+  .action((flags: ListFlags) => listFilters(flags, at, print))
+
+const showsDevices = (c: Command, at: Surroundings): Command => c
+  .option('--verbose', 'with the filters before each, and what each callback passes')
+  .option('--json', 'as JSON')
+  .option('--socket <path>', 'its control socket')
+  .action((flags: ListFlags) => listDevices(flags, at, print))
 
 const showsZones = (c: Command, at: Surroundings): Command => c
   .argument('<device>', 'its name, as in `tcmu-host devices`')
@@ -89,7 +107,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
   const command = (name: string, description: string, help: string): Command =>
     root.command(name).description(description).addHelpText('after', help).exitOverride().allowExcessArguments(false)
 
-  isDaemon(looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve))))
+  isDaemon(allowsFilters(looksAtHandlers(picksFrontEnd(command('serve', 'open devices and serve them until a signal', lunHelp + examples.serve)))))
     .addOption(new Option('--io-engine <name>', 'what carries out file I/O that waits: io_uring (uring), threads, or io_uring where it is to be had (default: auto)').choices(ioEngineNames))
     .option('--portal <addr:port>', 'address to listen on; IPv6 in brackets; port 0 is any free one (default: 127.0.0.1:3260)')
     .addOption(new Option('--lun <text>', 'a logical unit, see below; repeat it for LUN 1, 2 and so on').argParser(collect).default([], 'the luns of the configuration file'))
@@ -103,14 +121,12 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--socket <path>', 'control socket (default: tcmu-host.sock in $XDG_RUNTIME_DIR, /run/tcmu/host.sock for root)')
     .action(async (flags: ServeFlags) => exit(await serve(flags, at)))
 
-  looksAtHandlers(command('handlers', 'list the handlers found, and what was refused and why', handlerHelp))
-    .option('--json', 'as JSON')
+  picksHandlers(looksAtHandlers(command('handlers', 'list the handlers found, and what is disabled or was refused; enable one, or disable it', handlerHelp)), at, print)
     .action((flags: ListFlags) => listHandlers(flags, at, print))
+  showsFilters(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp), at)
+  installsHandlers(command, at, print)
 
-  command('devices', 'list the devices of the running host', examples.devices)
-    .option('--json', 'as JSON')
-    .option('--socket <path>', 'its control socket')
-    .action((flags: ListFlags) => listDevices(flags, at, print))
+  showsDevices(command('devices', 'list the devices of the running host', examples.devices), at)
 
   showsZones(command('zones', 'show the zones of a zoned disk that the running host serves', examples.zones), at)
   movesMedium(
@@ -125,7 +141,8 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--json', 'as JSON')
     .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
 
-  testsHandlers(looksAtHandlers(command('test', 'check a handler package against everything the host relies on', examples.test)), at, exit)
+  testsHandlers(looksAtHandlers(command('test', 'check a package of a handler or filter against everything the host relies on', examples.test)), at, exit)
+  develops(command('dev', 'serve a handler package from its working folder, and its new code when a file changes', examples.dev), exit)
   installs(command('install-files', 'write the files that make the host a service: unit, D-Bus policy, logrotate and others', examples.installFiles))
   saysVersion(command('version', 'print the versions of host, handler API and Node.js', ''))
   return root

@@ -13,7 +13,7 @@ const STUCK_MS = 5000
 const signals = ['SIGINT', 'SIGTERM'] as const
 
 /** Resolves at the first signal; the second one ends the process at once. */
-function firstSignal(log: Logger): Promise<NodeJS.Signals> {
+export function firstSignal(log: Logger): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let seen = false
     for (const name of signals) {
@@ -30,7 +30,7 @@ function firstSignal(log: Logger): Promise<NodeJS.Signals> {
 }
 
 /** Faults of a handler that nobody caught: a promise without a taker is logged; an exception ends the host in order. */
-function catchFaults(log: Logger, stop: (why: string) => void): void {
+export function catchFaults(log: Logger, stop: (why: string) => void): void {
   process.on('unhandledRejection', (e) => log.error({ stack: (e as Error | undefined)?.stack }, `a promise was rejected and nobody was there for it: ${reasonOf(e)}`))
   process.on('uncaughtException', (e) => {
     log.fatal({ stack: e.stack }, `an exception that nobody caught: ${reasonOf(e)}`)

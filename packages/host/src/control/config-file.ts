@@ -2,6 +2,7 @@ import { dirname, extname, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { defaultLoadersSync } from 'cosmiconfig'
 import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
+import { type FilterText, readFilters } from '../filter'
 import { faultOf, readBounded, schemaCompiler } from '../input'
 import { checkIscsiName, parseAddress } from './address'
 import { parseCfgstring } from './cfgstring'
@@ -42,11 +43,14 @@ export interface Config {
   readonly logLevels?: ConfigFile['logLevels']
   readonly logDir?: string
   readonly logFormat?: ConfigFile['logFormat']
+  readonly pollUs?: number
   readonly dbus?: ConfigFile['dbus']
   readonly handlerRoot?: string
   readonly handlerPaths: readonly string[]
   readonly placement?: ConfigFile['placement']
   readonly ioEngine?: ConfigFile['ioEngine']
+  readonly devices?: Readonly<Record<string, { readonly filters?: readonly FilterText[] }>>
+  readonly inlineFilters?: readonly string[]
   readonly targetName?: string
   readonly portal?: string
   readonly chap: NonNullable<ConfigFile['chap']>
@@ -98,6 +102,12 @@ function setting<T>(file: string, key: string, text: unknown, parse: () => T): T
   }
 }
 
+const filtersOf = (file: string, key: string, filters: unknown): { filters?: FilterText[] } =>
+  filters === undefined ? {} : { filters: setting(file, key, filters, () => readFilters(filters)) }
+
+const devicesOf = (file: string, devices: NonNullable<ConfigFile['devices']>): NonNullable<Config['devices']> =>
+  Object.fromEntries(Object.entries(devices).map(([name, { filters }]) => [name, filtersOf(file, `devices.${name}.filters`, filters)]))
+
 function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[] {
   const names = new Set<string>()
   return luns.map((lun, i) => {
@@ -109,6 +119,7 @@ function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[
       name: lun.name, subtype, config, sizeBytes, blockSize: lun.blockSize ?? DEFAULT_BLOCK_SIZE, readOnly: lun.readOnly ?? false,
       ...(lun.strictCdb && { strictCdb: true }), ...(lun.thick && { thick: true }),
       ...(lun.physicalBlockSize !== undefined && { physicalBlockSize: lun.physicalBlockSize }),
+      ...filtersOf(file, `luns.${i}.filters`, lun.filters),
       options: lun.options, serial: lun.serial,
     }
   })
@@ -126,7 +137,7 @@ export function checkConfig(document: unknown, file: string): Config {
   if (c.targetName !== undefined) setting(file, 'targetName', c.targetName, () => checkIscsiName(c.targetName!))
   if (c.portal !== undefined) setting(file, 'portal', c.portal, () => parseAddress(c.portal!))
   c.acl?.forEach((name, i) => setting(file, `acl.${i}`, name, () => checkIscsiName(name)))
-  const { handlerRoot, handlerPaths, chap, luns, logDir, ...plain } = c
+  const { handlerRoot, handlerPaths, chap, luns, devices, logDir, ...plain } = c
   return {
     ...plain,
     file,
@@ -138,6 +149,7 @@ export function checkConfig(document: unknown, file: string): Config {
       ...(chap?.secretFile !== undefined && { secretFile: from(chap.secretFile) }),
       ...(chap?.mutualSecretFile !== undefined && { mutualSecretFile: from(chap.mutualSecretFile) }),
     },
+    ...(devices && { devices: devicesOf(file, devices) }),
     luns: lunsOf(file, luns ?? []),
   }
 }

@@ -6,9 +6,15 @@ export const portStates = ['optimized', 'non-optimized', 'standby', 'unavailable
 
 export const ioEngineNames = ['auto', 'uring', 'threads'] as const
 
+/** A millisecond: longer than that nobody else of the host should wait. */
+export const MOST_POLL_US = 1000
+
 const text = { type: 'string', minLength: 1, maxLength: 8192 } as const
 const level = { enum: [0, 1, 2, 3, 4, 5, ...logLevelNames] } as const
 const size = { anyOf: [{ type: 'integer', minimum: 0 }, text] } as const
+
+/** What is in a list is told by its parser, in better words. */
+const filters = { anyOf: [text, { type: 'array', maxItems: 64 }] } as const
 
 /** JSON Schema of the configuration file. What its texts mean is checked by the parsers that the command line uses. */
 export const configSchema = {
@@ -20,6 +26,12 @@ export const configSchema = {
     handlerPaths: { type: 'array', maxItems: 64, items: text, description: 'Handler packages, or folders of them, used besides.' },
     placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, others in processes.' },
     ioEngine: { enum: ioEngineNames, description: 'What carries out file I/O that waits: io_uring (`uring`), threads of our own, or io_uring where it is to be had (`auto`). Left out: `auto`.' },
+    devices: {
+      type: 'object',
+      description: 'What devices have that are described elsewhere (LIO), by name, or by `SUBTYPE/`: `filters` as in `luns`. The name goes first.',
+      additionalProperties: { type: 'object', additionalProperties: false, properties: { filters } },
+    },
+    inlineFilters: { type: 'array', maxItems: 64, items: text, description: "Names of filters that did not come with the host and whose code may run in the host's own process." },
     targetName: { ...text, description: 'iSCSI name of the target.' },
     portal: { ...text, description: 'Address to listen on, ADDR:PORT.' },
     chap: {
@@ -49,6 +61,7 @@ export const configSchema = {
     logLevels: { type: 'object', additionalProperties: level, description: 'Levels of single devices, by their names.' },
     logDir: { ...text, description: 'Folder for `tcmu-runner.log`.' },
     logFormat: { enum: ['text', 'json'], description: 'Lines of the log file: as the C daemon writes them, or JSON.' },
+    pollUs: { type: 'integer', minimum: 0, maximum: MOST_POLL_US, description: 'Microseconds that a ring of the kernel which fell idle is looked at before sleeping, while commands come quickly. Left out: 10, 0 on one processor.' },
     dbus: { anyOf: [{ type: 'boolean' }, text], description: 'Whether targetcli is answered on the system bus, or the address of another bus.' },
     luns: {
       type: 'array',
@@ -63,6 +76,7 @@ export const configSchema = {
           size: { ...size, description: 'Bytes, or a text such as `64M` or `2TiB`: powers of 1024. Left out: the handler says.' },
           cfgstring: { ...text, description: '`SUBTYPE/REST`: the handler, and what it is to open.' },
           options: { type: 'object', description: 'Structured options, as the manifest of the handler has them.' },
+          filters: { ...filters, description: 'Filters before the handler, the first one asked first: texts such as `delay:read=5ms`, or objects with `name` and options.' },
           blockSize: { type: 'integer', enum: [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536], description: 'Bytes of a logical block. Left out: 512.' },
           physicalBlockSize: { type: 'integer', minimum: 512, maximum: 2 ** 31, description: 'Bytes of a physical block: the block size times a power of two. Left out: the handler says.' },
           strictCdb: { type: 'boolean', description: 'Commands with reserved bits are refused with ILLEGAL REQUEST; left out: such bits are ignored.' },
@@ -91,11 +105,14 @@ export interface ConfigFile {
   readonly logLevels?: Readonly<Record<string, Level>>
   readonly logDir?: string
   readonly logFormat?: 'text' | 'json'
+  readonly pollUs?: number
   readonly dbus?: boolean | string
   readonly handlerRoot?: string
   readonly handlerPaths?: readonly string[]
   readonly placement?: Readonly<Record<string, 'inline' | 'worker' | 'process'>>
   readonly ioEngine?: (typeof ioEngineNames)[number]
+  readonly devices?: Readonly<Record<string, { readonly filters?: unknown }>>
+  readonly inlineFilters?: readonly string[]
   readonly targetName?: string
   readonly portal?: string
   readonly chap?: { readonly user?: string; readonly secretFile?: string; readonly mutualUser?: string; readonly mutualSecretFile?: string }
@@ -106,6 +123,7 @@ export interface ConfigFile {
     readonly size?: number | string
     readonly cfgstring: string
     readonly options?: Readonly<Record<string, unknown>>
+    readonly filters?: unknown
     readonly blockSize?: number
     readonly physicalBlockSize?: number
     readonly strictCdb?: boolean

@@ -4,6 +4,8 @@ import { basename, dirname } from 'node:path'
 const DEBOUNCE_MS = 100
 /** How often a folder that is not there is looked for. */
 const RETRY_MS = 2000
+/** In place of a name: whatever is in the folder. */
+const ANY = '*'
 
 export interface WatchTiming {
   readonly debounceMs?: number
@@ -59,7 +61,7 @@ export class ConfigWatch {
     try {
       entry.inode = inodeOf(folder)
       entry.watcher = watch(folder, { persistent: false }, (_, name) => {
-        if (name === null || entry.names.has(name)) this.soon()
+        if (name === null || entry.names.has(name) || entry.names.has(ANY)) this.soon()
       })
       entry.watcher.on('error', () => this.close(folder))
     } catch {

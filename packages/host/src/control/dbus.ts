@@ -82,11 +82,11 @@ export class DbusService implements DbusListener {
     await connection.ended
   }
 
-  /** Look at the handlers of the host again: what is new is exported, what is gone is taken back. */
+  /** Look at the handlers of the host again: what is new is exported, what is gone or describes itself anew is taken back. */
   sync(): void {
     const now = new Map(this.builtin.list().map((h) => [h.subtype, h]))
     const external = new Set(this.external.subtypes)
-    for (const subtype of [...this.served.keys()]) if (!now.has(subtype) && !external.has(subtype)) this.unexport(subtype)
+    for (const [subtype, { configHelp }] of [...this.served]) if (!external.has(subtype) && now.get(subtype)?.configHelp !== configHelp) this.unexport(subtype)
     for (const handler of now.values()) if (!this.served.has(handler.subtype)) this.export(handler)
   }
 

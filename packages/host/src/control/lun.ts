@@ -1,4 +1,5 @@
 import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
+import { type FilterText, parseFilters } from '../filter'
 import { type Cfgstring, parseCfgstring } from './cfgstring'
 import { parseSize } from './size'
 
@@ -23,6 +24,8 @@ export interface LunConfig extends Cfgstring {
   /** Bytes; left out: the handler says. */
   readonly physicalBlockSize?: number
   readonly options: unknown
+  /** Before the handler, the first one asked first. Left out: as chosen for devices of its name or subtype. */
+  readonly filters?: readonly FilterText[]
   /** Left out: made from the names of target and LUN, so that it stays the same. */
   readonly serial: string | undefined
 }
@@ -31,7 +34,7 @@ export const isBlockSize = (n: number): boolean => Number.isInteger(n) && n >= 5
 
 const truth: ReadonlyMap<string, boolean> = new Map([['', true], ['yes', true], ['true', true], ['on', true], ['no', false], ['false', false], ['off', false]])
 
-const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'physicalblocksize', 'readonly', 'strict', 'thick', 'serial', 'cfgstring'])
+const known: ReadonlySet<string> = new Set(['name', 'size', 'blocksize', 'physicalblocksize', 'readonly', 'strict', 'thick', 'serial', 'filters', 'cfgstring'])
 const LAST = 'cfgstring='
 
 function fields(text: string, wrong: (reason: string) => Error): Map<string, string> {
@@ -50,7 +53,7 @@ function fields(text: string, wrong: (reason: string) => Error): Map<string, str
 }
 
 /**
- * Read `name=N,size=S,cfgstring=SUBTYPE/REST`; also `blocksize=B`, `physicalblocksize=B`, `readonly`, `strict`, `thick`, `serial=S`. `cfgstring` is last and takes the
+ * Read `name=N,size=S,cfgstring=SUBTYPE/REST`; also `blocksize=B`, `physicalblocksize=B`, `readonly`, `strict`, `thick`, `serial=S`, `filters=F`. `cfgstring` is last and takes the
  * rest of the text, commas and all. Throws E_LUN_TEXT.
  */
 export function parseLun(text: string): LunConfig {
@@ -81,8 +84,28 @@ export function parseLun(text: string): LunConfig {
   const serial = found.get('serial')
   if (serial !== undefined && !serialPattern.test(serial)) throw wrong(`serial ${quote(serial)} is not made of letters, digits and dashes (at most 64)`)
   const size = found.get('size')
+  const filters = found.get('filters')
   return {
     ...inner(() => parseCfgstring(cfgstring)), name, sizeBytes: size === undefined ? 0 : inner(() => parseSize(size)), blockSize, readOnly,
-    ...(flag('strict') && { strictCdb: true }), ...(flag('thick') && { thick: true }), ...(physicalBlockSize !== undefined && { physicalBlockSize }), options: undefined, serial,
+    ...(flag('strict') && { strictCdb: true }), ...(flag('thick') && { thick: true }), ...(physicalBlockSize !== undefined && { physicalBlockSize }),
+    ...(filters !== undefined && { filters: inner(() => parseFilters(filters)) }), options: undefined, serial,
   }
+}
+
+/** A LUN as a program writes it: as `--lun` has it, or the keys of `luns` in a configuration file. */
+export type LunInput = string | LunConfig | {
+  readonly name: string
+  readonly cfgstring: string
+  /** Bytes, or a text such as `64M`. Left out: the handler says. */
+  readonly size?: number | string
+  readonly options?: unknown
+} & Partial<Omit<LunConfig, 'name' | 'subtype' | 'config' | 'sizeBytes' | 'options'>>
+
+/** The whole of it. Throws E_LUN_TEXT, E_CFGSTRING, E_SIZE. */
+export function lunOf(lun: LunInput): LunConfig {
+  if (typeof lun === 'string') return parseLun(lun)
+  if ('sizeBytes' in lun) return lun
+  const { cfgstring, size = 0, ...rest } = lun
+  if (!namePattern.test(rest.name)) throw tcmuError('E_LUN_TEXT', { text: quote(rest.name), reason: 'this name is not made of letters, digits, dot, dash and underscore (at most 64)' })
+  return { blockSize: DEFAULT_BLOCK_SIZE, readOnly: false, options: undefined, serial: undefined, ...rest, ...parseCfgstring(cfgstring), sizeBytes: parseSize(size) }
 }

@@ -123,6 +123,18 @@ describe('changes', () => {
     watch.stop()
   })
 
+  test('* is whatever is in a folder', async () => {
+    const etc = join(folder, 'any')
+    mkdirSync(etc)
+    const watch = new ConfigWatch([join(etc, '*')], () => void count++, { debounceMs: 20, retryMs: 30 }).start()
+    for (const step of [() => put(join(etc, 'x'), ''), () => mkdirSync(join(etc, 'y')), () => rmSync(join(etc, 'x'))]) {
+      const change = seen()
+      step()
+      await change
+    }
+    watch.stop()
+  })
+
   test('a folder that comes later is watched then', async () => {
     const etc = join(folder, 'later')
     const watch = new ConfigWatch([join(etc, 'tcmu.conf')], () => void count++, { debounceMs: 20, retryMs: 30 }).start()

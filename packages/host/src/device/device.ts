@@ -14,6 +14,7 @@ import { barrierOf, DevicePortGroups, lockModeOf, type PortGroupSource } from '.
 import { Availability } from './availability'
 import { Attentions } from './attention'
 import { tapChain } from './chain'
+import { chainOf, type DeviceChain } from './device-chain'
 import { Complaints } from './complaints'
 import { Extensions } from './extensions'
 import { faultOf, isThenable } from './fault'
@@ -30,8 +31,6 @@ import { type DeviceParts, identityOf, limitsOf, MOST_EMULATED, physicalExponent
 import { count, type Counters, counters } from './statistics'
 import { transferOf } from './transfer'
 import { WriteCache } from './write-cache'
-
-
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
 export class DeviceRuntime implements LogicalUnit {
@@ -103,21 +102,18 @@ export class DeviceRuntime implements LogicalUnit {
       name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
       lockMode: () => lockModeOf(this.groups), background: { stop: () => Promise.all([this.operations.stop(), this.history.selfTests.background?.stop()]) }, limits: spec.limits, timing: parts.recovery,
     })
-    tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.commands, this.gate, task))
+    tapChain(this, this.hooks, backend, this.attentions, (task) => runRow(this, this.table ?? this.commands, this.gate, task))
   }
 
   get name(): string { return this.parts.spec.name }
   get subtype(): string { return this.parts.spec.subtype }
-  get config(): string {
-    return this.configText
-  }
+  get config(): string { return this.configText }
   get deviceType(): number {
     const type = (this.parts.backend.handler as CommandsHandler).deviceType ?? 0
     return typeof type === 'function' ? type(this.parts.backend.state) : type
   }
-  get blocks(): number {
-    return this.capacity
-  }
+  get chain(): DeviceChain { return chainOf(this.parts.backend.handler) }
+  get blocks(): number { return this.capacity }
   get writeCache(): boolean {
     return this.cache.on
   }
@@ -131,10 +127,17 @@ export class DeviceRuntime implements LogicalUnit {
     return this.live.count
   }
   get commands(): CommandTable {
-    const { rows, backend } = this.parts
-    if (this.table && this.tableOf === backend.state) return this.table
+    const { backend, rows } = this.parts
+    if (this.table !== undefined && this.tableOf === backend.state) return this.table
     this.tableOf = backend.state
     return (this.table = new CommandTable([...rowsFor(rows(backend.state), this), ...this.extensions.rows]))
+  }
+
+  /** What `open` of the handler gave. */
+  get handlerState(): unknown { return this.parts.backend.state }
+
+  emulate(task: Task): Result {
+    return runRow(this, this.commands, this.gate, task)
   }
 
   extend(part: LunExtension): void {

@@ -1,6 +1,7 @@
 export type { PortGroupSource } from './alua'
 export type { CommandLimits } from './deadlines'
 export * from './device'
+export type { DeviceChain } from './device-chain'
 export { type ZoneList, type ZoneRecord, zonesMethod, zonesOf } from './zones'
 export * from './hooks'
 export * from './open'

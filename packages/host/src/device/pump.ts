@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TcmuError } from '../errors'
 import { type Command, type MalformedEntry, Ring, type RingOwner } from '../ring'
+import { BusyPoll, defaultPollMicros } from './busy-poll'
 import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '../scsi'
 
 /** Commands taken before other devices and I/O completions get their turn. */
@@ -24,6 +25,8 @@ export type PumpedUnit = Pick<LogicalUnit, 'name' | 'execute' | 'abort' | 'join'
 export interface PumpOptions {
   readonly batch?: number
   readonly maxInFlight?: number
+  /** Microseconds that an idle ring is looked at before sleeping, while its peer is quick. 0: never. Default: what fits the machine. */
+  readonly pollMicros?: number | undefined
   /** Called at the end of each batch, before the kernel is told: hand collected I/O to its engine. */
   readonly flush?: () => void
   /** The ring is corrupt; nothing more is taken from it. */
@@ -44,6 +47,8 @@ export class Pump implements RingOwner {
   private readonly batch: number
   private readonly maxInFlight: number
   private readonly flush: (() => void) | undefined
+  private readonly poll: BusyPoll
+  private readonly news: () => boolean
   private running = false
   /** `run` or `publish` is due: from `setImmediate`, from `process.nextTick`. */
   private runDue = false
@@ -72,6 +77,8 @@ export class Pump implements RingOwner {
     this.maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT
     this.flush = options.flush
     this.ring = new Ring(port.memory, this)
+    this.poll = new BusyPoll(options.pollMicros ?? defaultPollMicros())
+    this.news = () => this.ring.news
     unit.join(this.nexus)
     port.onWake(() => this.wake())
     this.later()
@@ -79,8 +86,9 @@ export class Pump implements RingOwner {
 
   /** Entries may have been posted. */
   wake(): void {
-    if (this.running) this.later()
-    else this.run()
+    if (this.running) return this.later()
+    if (this.poll.enabled) this.poll.woken()
+    this.run()
   }
 
   private later(): void {
@@ -92,13 +100,24 @@ export class Pump implements RingOwner {
   private run(): void {
     if (this.running || !this.taking) return
     this.running = true
+    this.poll.begin()
     try {
-      this.takeSome()
-      this.flush?.()
-      this.publish()
+      do this.turn()
+      while (this.expectsMore && this.poll.await(this.news))
     } finally {
       this.running = false
     }
+  }
+
+  private turn(): void {
+    this.takeSome()
+    this.flush?.()
+    this.publish()
+  }
+
+  /** All that was taken is answered, nothing else of this ring is due: what comes next is up to the peer alone. */
+  private get expectsMore(): boolean {
+    return this.poll.enabled && this.taking && !this.runDue && this.ring.inFlight === 0
   }
 
   private takeSome(): void {

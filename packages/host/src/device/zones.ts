@@ -1,5 +1,5 @@
 import { quote, TcmuError, tcmuError } from '../errors'
-import { Direction, type LogicalUnit, type Nexus, op, ReportZonesHeader, sam, Segments, Task, zoneAction, ZoneDescriptor, ZoneIn } from '../scsi'
+import { ask, type LogicalUnit, op, ReportZonesHeader, sam, zoneAction, ZoneDescriptor, ZoneIn } from '../scsi'
 
 /** One zone as lists show it; LBAs and lengths in logical blocks. */
 export interface ZoneRecord {
@@ -20,35 +20,14 @@ export interface ZoneList {
   readonly zones: readonly ZoneRecord[]
 }
 
-/** A command of the host itself. */
-class OwnTask extends Task {
-  constructor(readonly nexus: Nexus, private readonly done: () => void) {
-    super()
-  }
-  finish(): void {
-    this.done()
-  }
-}
-
-const nexus: Nexus = Object.freeze({ name: 'the host itself' })
 const CHUNK_BYTES = 2 ** 19
 
 /** One part of the report from `lba` on. Rejects with E_ZONES when the device refuses. */
-function report(unit: LogicalUnit, lba: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const task = new OwnTask(nexus, () => {
-      if (task.status === sam.GOOD) resolve(task.data.toBuffer().subarray(0, task.dataInLength))
-      else reject(tcmuError('E_ZONES', { device: unit.name, reason: 'it does not answer REPORT ZONES; only zoned disks do' }))
-    })
-    const cdb = ZoneIn.encode({ op: op.ZBC_IN, serviceAction: zoneAction.REPORT_ZONES, lba, allocation: CHUNK_BYTES, partial: 1 })
-    task.begin()
-    task.cdb.set(cdb)
-    task.cdbLength = cdb.length
-    task.direction = Direction.IN
-    task.expected = CHUNK_BYTES
-    task.data = Segments.allocate(CHUNK_BYTES)
-    unit.execute(task)
-  })
+async function report(unit: LogicalUnit, lba: number): Promise<Buffer> {
+  const cdb = ZoneIn.encode({ op: op.ZBC_IN, serviceAction: zoneAction.REPORT_ZONES, lba, allocation: CHUNK_BYTES, partial: 1 })
+  const { status, data } = await ask(unit, cdb, { in: CHUNK_BYTES })
+  if (status === sam.GOOD) return data
+  throw tcmuError('E_ZONES', { device: unit.name, reason: 'it does not answer REPORT ZONES; only zoned disks do' })
 }
 
 function recordOf(z: ReturnType<typeof ZoneDescriptor.decode>): ZoneRecord {

@@ -1,100 +1,82 @@
 import { tcmuError } from '../errors'
-import type { Answer, BlocksHandler, Change, DeviceInfo, DeviceProperties, Handler } from '../handler/types'
-import { isBlocks } from '../handler/types'
-import type { BlockIo, BlockRange } from '../scsi'
+import { type BlocksHandler, type Change, type Handler, isBlocks } from '../handler/types'
 import { Status } from '../scsi/status'
-import { type Filter, type Filtered, filtered, type FilterUse, type Next } from './types'
+import { type Chain, openChain, sizeBehind } from './chain'
+import { routesOf, touched } from './routes'
+import { type Filtered, filtered, type FilterUse, type Routes } from './types'
 
-interface Layer {
-  readonly own: unknown
-  readonly inner: unknown
-  readonly next: Next
+/** What a filtered handler is made of. Not enumerable: a copy with other callbacks is a handler as any. */
+const made: unique symbol = Symbol('tcmu filters')
+export interface Filters {
+  readonly handler: BlocksHandler
+  readonly uses: readonly FilterUse[]
+  readonly routes: Routes
+  /** Callbacks that are not the handler's own any more. */
+  readonly touched: ReadonlySet<string>
 }
+
+/** The filters before a handler; undefined when there are none. */
+export const filtersOf = (handler: Handler): Filters | undefined => (handler as { [made]?: Filters })[made]
+
 type Callback = (state: unknown, argument: unknown) => unknown
-type Callbacks = Partial<Record<Filtered, Callback>>
+/** Callbacks that no filter stands in front of. */
+export const past = ['space', 'lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset'] as const
 
-const callbacksOf = (handler: BlocksHandler): Callbacks => handler as unknown as Callbacks
-const isRange = (name: Filtered): boolean => name !== 'flush'
+export type DirectName = Filtered | (typeof past)[number]
 
-/** The callbacks behind a filter, bound to what is open there. */
-function nextOf(inner: BlocksHandler, state: unknown): Next {
-  const callbacks = callbacksOf(inner)
-  return Object.fromEntries(filtered.filter((name) => callbacks[name]).map((name) => [name, (argument: unknown) => callbacks[name]!(state, argument)])) as unknown as Next
+/** Whose callback a device is to call. */
+export interface Direct<S> {
+  readonly handler: BlocksHandler<S>
+  /** It takes `bottom` of the state that is open, not that state itself. */
+  readonly past: boolean
 }
 
-/** One callback with a filter in front of it; undefined when there is none. */
-function layered(name: Filtered, filter: Filter, inner: Callback | undefined): ((layer: Layer, argument: unknown) => unknown) | undefined {
-  const own = (filter as unknown as Record<string, ((state: unknown, ...rest: unknown[]) => unknown) | undefined>)[name]
-  if (filter.without?.includes(name as never)) return undefined
-  if (!inner && !filter.provides?.includes(name)) return undefined
-  if (own) return isRange(name) ? (layer, argument) => own(layer.own, argument, layer.next) : (layer) => own(layer.own, layer.next)
-  if (!inner) return undefined
-  if (filter.around && name !== 'extents') {
-    return (layer, argument) => filter.around!(layer.own, name, argument as BlockIo | BlockRange | undefined, () => inner(layer.inner, argument) as Answer)
+/** A filtered handler's own callback; where no filter touches it, that of the handler behind them, as if there were none. */
+export function direct<S>(handler: BlocksHandler<S>, name: DirectName): Direct<S> {
+  const filters = filtersOf(handler)
+  return !filters || filters.touched.has(name) ? { handler, past: false } : { handler: filters.handler as BlocksHandler<S>, past: true }
+}
+
+/** A change of size as it is behind the filters; undefined when one of them cannot have it. */
+function sizeBehindAll(uses: readonly FilterUse[], bytes: number): number | undefined {
+  let size = bytes
+  for (const use of uses) {
+    const { most, behind } = sizeBehind(use, size)
+    if (use.filter.fixedSize || most !== size) return undefined
+    size = behind
   }
-  return (layer, argument) => inner(layer.inner, argument)
+  return size
 }
 
-/** The device as what lies behind the filter sees it. */
-function behind(dev: DeviceInfo, { filter, options }: FilterUse, size: { bytes: number }): DeviceInfo {
-  const here = (bytes: number): number => filter.sizeHere?.(bytes, options) ?? bytes
-  return Object.create(dev, {
-    sizeBytes: { value: dev.sizeBytes === 0 ? 0 : (filter.sizeBehind?.(dev.sizeBytes, options) ?? dev.sizeBytes) },
-    declare: { value: (p: DeviceProperties) => dev.declare(filter.declare?.(p, options) ?? p) },
-    resized: {
-      value: (bytes: number) => {
-        size.bytes = bytes
-        dev.resized(here(bytes))
-      },
-    },
-  }) as DeviceInfo
-}
-
-function openLayer(inner: BlocksHandler, use: FilterUse): (dev: DeviceInfo) => Promise<Layer> {
-  const { filter, options } = use
-  return async (dev) => {
-    const size = { bytes: dev.sizeBytes === 0 ? 0 : (filter.sizeBehind?.(dev.sizeBytes, options) ?? dev.sizeBytes) }
-    const state: unknown = await inner.open(behind(dev, use, size))
-    // Said once here when the handler says nothing of itself: a filter may have something to say all the same.
-    dev.declare(filter.declare?.({}, options) ?? {})
-    const next = nextOf(inner, state)
-    try {
-      const { name, subtype, blockSize, log, io } = dev
-      const own: unknown = await filter.open?.({ name, subtype, blockSize, log, io, report: (e) => dev.report(e), options, sizeBytes: size.bytes, next })
-      return { own, inner: state, next }
-    } catch (e) {
-      await inner.close?.(state)
-      throw e
-    }
+/** Changes are the handler's business, but for those of what a filter has made its own. */
+function reconfigure(handler: BlocksHandler, uses: readonly FilterUse[]): BlocksHandler<Chain>['reconfigure'] {
+  if (!handler.reconfigure) return undefined
+  const caches = uses.some(({ filter }) => filter.flush !== undefined)
+  return async ({ bottom, resized }, change: Change) => {
+    if (change.kind === 'writeCache' && caches) return Status.NOT_HANDLED
+    if (change.kind !== 'size') return handler.reconfigure!(bottom, change)
+    const sizeBytes = sizeBehindAll(uses, change.sizeBytes)
+    if (sizeBytes === undefined) return Status.NOT_HANDLED
+    const status = (await handler.reconfigure!(bottom, { ...change, sizeBytes })) ?? Status.OK
+    if (status === Status.OK) resized(sizeBytes)
+    return status
   }
 }
 
-function apply(inner: BlocksHandler, use: FilterUse): BlocksHandler<Layer> {
-  const { filter, options } = use
-  const callbacks = callbacksOf(inner)
-  const members = filtered.map((name) => [name, layered(name, filter, callbacks[name])] as const).filter(([, callback]) => callback)
-  const fua = filter.fua ?? inner.fua
+const present = (members: Readonly<Record<string, unknown>>): object => Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined))
+
+function compose(handler: BlocksHandler, uses: readonly FilterUse[], routes: Routes): BlocksHandler<Chain> {
+  const own = handler as unknown as Readonly<Record<string, Callback | undefined>>
+  const taken = (name: string): boolean => uses.some(({ filter }) => filter.without?.includes(name as never))
+  const fua = uses.reduceRight((inner, { filter }) => filter.fua ?? inner, handler.fua)
   return {
-    subtype: inner.subtype,
-    ...(inner.summary !== undefined && { summary: inner.summary }),
-    ...(inner.checkConfig && { checkConfig: inner.checkConfig.bind(inner) }),
-    open: openLayer(inner, use),
-    close: async (layer: Layer) => {
-      try {
-        await filter.close?.(layer.own)
-      } finally {
-        await inner.close?.(layer.inner)
-      }
-    },
-    ...(inner.reconfigure && {
-      reconfigure: (layer: Layer, change: Change) => {
-        if (change.kind !== 'size') return inner.reconfigure!(layer.inner, change)
-        return filter.fixedSize ? Status.NOT_HANDLED : inner.reconfigure!(layer.inner, { ...change, sizeBytes: filter.sizeBehind?.(change.sizeBytes, options) ?? change.sizeBytes })
-      },
-    }),
-    ...(fua && { fua }),
-    ...(Object.fromEntries(members) as unknown as Pick<BlocksHandler<Layer>, 'read' | 'write'>),
-  }
+    subtype: handler.subtype,
+    open: (dev) => openChain(handler, uses, dev),
+    close: (chain) => chain.close(),
+    ...Object.fromEntries(filtered.filter((name) => routes[name]).map((name) => [name, (chain: Chain, argument: unknown) => chain.calls[name]!(argument)])),
+    ...Object.fromEntries(past.filter((name) => own[name] && !taken(name)).map((name) => [name, (chain: Chain, argument: unknown) => own[name]!.call(handler, chain.bottom, argument)])),
+    ...present({ summary: handler.summary, checkConfig: handler.checkConfig?.bind(handler), reconfigure: reconfigure(handler, uses), fua }),
+  } as BlocksHandler<Chain>
 }
 
 /** A handler behind filters, the first of which is asked first. Throws E_FILTER when the handler answers commands itself. */
@@ -103,5 +85,7 @@ export function withFilters(handler: Handler, uses: readonly FilterUse[]): Handl
   if (!isBlocks(handler) || handler.handleCmd) {
     throw tcmuError('E_FILTER', { filter: uses[0]!.filter.name, reason: `${handler.subtype} answers SCSI commands itself, past any filter` })
   }
-  return uses.reduceRight<BlocksHandler>((inner, use) => apply(inner, use), handler)
+  const routes = routesOf(handler, uses)
+  const filters: Filters = Object.freeze({ handler, uses, routes, touched: touched(uses) })
+  return Object.freeze(Object.defineProperty(compose(handler, uses, routes), made, { value: filters }))
 }

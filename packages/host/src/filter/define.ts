@@ -1,28 +1,21 @@
 import { quote, tcmuError } from '../errors'
-import { filtered, type Filter } from './types'
-
-const members: Readonly<Record<string, (v: unknown) => boolean>> = {
-  name: (v) => typeof v === 'string' && /^[a-z][a-z0-9-]{0,63}$/.test(v),
-  summary: (v) => typeof v === 'string' && v.length > 0,
-  options: (v) => typeof v === 'object' && v !== null,
-  without: Array.isArray,
-  provides: Array.isArray,
-  fixedSize: (v) => typeof v === 'boolean',
-  fua: (v) => v === 'native' || v === 'emulate',
-  ...Object.fromEntries(['sizeBehind', 'sizeHere', 'declare', 'open', 'close', 'around', ...filtered].map((name) => [name, (v: unknown) => typeof v === 'function'])),
-}
+import { filterMembers } from './members'
+import type { Filter } from './types'
 
 /** Check a value that claims to be a filter. Throws E_FILTER naming the member. */
 export function checkFilter(value: unknown): Filter {
   const wrong = (name: unknown, reason: string): Error => tcmuError('E_FILTER', { filter: quote(name), reason })
   if (typeof value !== 'object' || value === null) throw wrong(value, 'a filter is an object; export default defineFilter({ … })')
   const definition = value as Record<string, unknown>
-  for (const name of ['name', 'summary']) if (definition[name] === undefined) throw wrong(definition['name'], `\`${name}\` is missing`)
+  const { name: called } = definition
+  const missing = Object.entries(filterMembers).find(([name, { required }]) => required && definition[name] === undefined)
+  if (missing) throw wrong(called, `\`${missing[0]}\` is missing`)
   for (const [name, v] of Object.entries(definition)) {
-    const is = members[name]
-    if (!is) throw wrong(definition['name'], `\`${name}\` is no member of the filter API; it knows ${Object.keys(members).join(', ')}`)
-    if (v !== undefined && !is(v)) throw wrong(definition['name'], `\`${name}\` is not what it must be`)
+    if (!Object.hasOwn(filterMembers, name)) throw wrong(called, `\`${name}\` is no member of the filter API; it knows ${Object.keys(filterMembers).join(', ')}`)
+    if (v !== undefined && !filterMembers[name as keyof Filter].is(v)) throw wrong(called, `\`${name}\` is not what it must be`)
   }
+  const promised = (definition['provides'] as readonly string[] | undefined)?.find((name) => definition[name] === undefined)
+  if (promised !== undefined) throw wrong(called, `it provides \`${promised}\` and has none`)
   return value as Filter
 }
 

@@ -1,7 +1,10 @@
 /** What filters import: `@tcmu/host/filter`. */
 export { withFilters } from './apply'
 export { checkFilter, defineFilter } from './define'
-export { type FilterText, formatFilters, parseFilters } from './text'
+export { FILTER_NAME_PATTERN, type FilterManifest, filterManifestSchema } from './manifest'
+export { type FilterMember, filterMembers } from './members'
+export { type FilterText, formatFilters, MOST_FILTERS, parseFilters, readFilters } from './text'
 export * from './types'
+export { FILTER_API_VERSION } from './version'
 export { Status } from '../scsi/status'
 export { Segments } from '../wire'

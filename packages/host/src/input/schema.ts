@@ -1,13 +1,14 @@
-import Ajv2020, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020'
+import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020'
 import { quote } from '../errors'
 
 /**
  * A compiler of JSON Schema 2020-12. Strict: a misspelt keyword is an error. `format` is an annotation, `$data` is off, and
  * schemas leave nothing behind in it, so that one compiler serves packages that know nothing of each other. `trusted`: the
- * schema is ours and tested; looking at it through the meta-schema first takes a third of the host's start.
+ * schema is ours and tested, or has been looked at before; looking at it through the meta-schema first takes a third of the
+ * host's start.
  */
-export const schemaCompiler = (trusted = false): Ajv2020 => new Ajv2020({
-  strict: true, allErrors: false, verbose: true, addUsedSchema: false, validateFormats: false, logger: false, meta: !trusted, validateSchema: !trusted,
+export const schemaCompiler = (trusted = false, more: Pick<Options, 'coerceTypes'> = {}): Ajv2020 => new Ajv2020({
+  strict: true, allErrors: false, verbose: true, addUsedSchema: false, validateFormats: false, logger: false, meta: !trusted, validateSchema: !trusted, ...more,
 })
 
 /** What is wrong with a value: which part of it, what would be right, what is there. */

@@ -27,6 +27,8 @@ export interface DeviceParts {
   readonly log: HandlerLog
   /** What becomes of commands a former daemon left in the ring. Default: initiators try again. */
   readonly resetRing?: 'retry' | 'fail'
+  /** As in PumpOptions. */
+  readonly pollMicros?: number | undefined
   /** Start collected I/O, before the kernel is told of a batch. */
   readonly flush?: () => void
   /** Forget memory that is about to be unmapped. */
@@ -132,7 +134,7 @@ export class KernelDevice {
     const name = this.at.device
     this.port = new UioPort(map, (e) => log.error(`${name}: uio${this.at.minor} is gone: ${reasonOf(e)}`))
     this.pump = new Pump(this.port, this.runtime, {
-      flush,
+      flush, pollMicros: this.parts.pollMicros,
       broken: (e) => void this.repair(e),
       malformed: (f) => log.warn(`${name}: the ring at ${f.position}: ${f.reason}`),
       failed: (e) => log.error(`${name}: a bug of the host: ${reasonOf(e)}`, { stack: (e as Error | undefined)?.stack }),

@@ -18,6 +18,8 @@ export interface KernelOptions {
   readonly foreign?: 'reject' | 'ignore'
   /** What becomes of commands that a former daemon left in a ring. Default: initiators try again. */
   readonly resetRing?: 'retry' | 'fail'
+  /** Bound of the busy-poll of idle rings in microseconds; 0: never. Left out: what fits the machine. */
+  readonly pollMicros?: number | undefined
   readonly roots?: Roots
   readonly native?: NativeCore
   readonly run?: Execute
@@ -48,7 +50,7 @@ function frontEndOf(options: KernelOptions, host: KernelHost, roots: Roots): Tcm
   const { open, flush, release, log, ...rest } = host
   return new TcmuFrontEnd({
     ...rest, log,
-    parts: { roots, open, flush, release, log, resetRing: options.resetRing, map: (path, size) => new native.UioMap(path, size) },
+    parts: { roots, open, flush, release, log, resetRing: options.resetRing, pollMicros: options.pollMicros, map: (path, size) => new native.UioMap(path, size) },
     ...(options.netlink !== false && { netlink: () => new native.NetlinkSocket(RECEIVE_BUFFER) }),
     foreign: options.foreign,
   })

@@ -1,7 +1,7 @@
 import { oneLine, quote, type TcmuError, tcmuError, type ErrorCode, type errorTable } from '../errors'
 
-/** Where a package was found. */
-export type Origin = 'bundled' | 'root' | 'path'
+/** Where a package was found; `program`: nowhere, the program that runs the host brought it along. */
+export type Origin = 'bundled' | 'root' | 'path' | 'program'
 
 /** A package that says it is a handler; nothing of it has been believed yet. */
 export interface Candidate {
@@ -27,11 +27,11 @@ export interface RefusalFacts {
 }
 export type Refusal = TcmuError
 
-type RefusalCode = Exclude<Extract<keyof typeof errorTable, `E_HANDLER_${string}`>, 'E_HANDLER_SHAPE'>
+type RefusalCode = Exclude<Extract<keyof typeof errorTable, `E_HANDLER_${string}`>, 'E_HANDLER_SHAPE' | 'E_HANDLER_DISABLED'>
 
-export function refusal(code: RefusalCode, who: Pick<Candidate, 'package' | 'path'>, field: string, wanted: string, found: string): Refusal {
+export function refusal(code: RefusalCode, who: Pick<Candidate, 'package' | 'path'>, field: string, wanted: string, found: string, more: Readonly<Record<string, string>> = {}): Refusal {
   const facts: RefusalFacts = { package: who.package, path: who.path, field, wanted: oneLine(wanted), found: oneLine(found) }
-  return tcmuError(code, { ...facts })
+  return tcmuError(code, { ...more, ...facts })
 }
 
 /** A refusal as data. */
@@ -42,5 +42,8 @@ export interface RefusalRecord extends RefusalFacts {
 
 export const recordOf = (r: Refusal): RefusalRecord => ({ code: r.code, ...(r.facts as unknown as RefusalFacts), message: r.message })
 
+/** As npm has them: no part begins like a path or an option. */
+export const isPackageName = (name: unknown): name is string => typeof name === 'string' && /^(@[\w~][\w.~-]*\/)?[\w~][\w.~-]*$/.test(name) && name.length <= 214
+
 /** A name of others, as is when it is an npm name, quoted otherwise. */
-export const nameOf = (name: unknown): string => (typeof name === 'string' && /^(@[\w.~-]+\/)?[\w.~-]+$/.test(name) && name.length <= 214 ? name : quote(name))
+export const nameOf = (name: unknown): string => (isPackageName(name) ? name : quote(name))

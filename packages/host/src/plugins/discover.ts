@@ -1,15 +1,22 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { quote, reasonOf } from '../errors'
 import { type Candidate, nameOf, type Origin, refusal, type Refusal } from './candidate'
+import { modulesAbove } from './closure'
 import { PathGuard } from './guard'
 import { readPackageJson } from './package-json'
 
 export const KEYWORD = 'tcmu-handler'
 export const FIELD = 'tcmuHandler'
-/** Packages of this scope and prefix beside the host are its own. */
+/** How packages say what they have, and which of the host's scope beside it are its own. */
+export interface Kind {
+  readonly keyword: string
+  readonly field: string
+  readonly bundled: RegExp
+}
+export const handlerKind: Kind = { keyword: KEYWORD, field: FIELD, bundled: /^handler-/ }
+export const filterKind: Kind = { keyword: 'tcmu-filter', field: 'tcmuFilter', bundled: /^filters$/ }
 const BUNDLED_SCOPE = '@tcmu'
-const BUNDLED_PREFIX = 'handler-'
 /** Handlers in one package; more are not looked at. */
 const MAX_HANDLERS = 16
 
@@ -48,20 +55,11 @@ function packagesIn(folder: string): string[] {
     .filter(isFolder)
 }
 
-/** `node_modules` folders that a module of `folder` is resolved from, nearest first; no global ones. */
-function modulesAbove(folder: string): string[] {
-  const found: string[] = []
-  for (let dir = folder, below = ''; dir !== below; below = dir, dir = dirname(dir)) {
-    if (basename(dir) !== 'node_modules') found.push(join(dir, 'node_modules'))
-  }
-  return found
-}
-
-/** Handlers beside the host: of the nearest folder that has any, so that nobody adds one in a folder far above. */
-function bundled(hostPackage: string): string[] {
+/** Packages beside the host: of the nearest folder that has any, so that nobody adds one in a folder far above. */
+function bundled(hostPackage: string, kind: Kind): string[] {
   for (const modules of modulesAbove(hostPackage)) {
     const scope = join(modules, BUNDLED_SCOPE)
-    const found = namesIn(scope).filter((n) => n.startsWith(BUNDLED_PREFIX)).map((n) => join(scope, n))
+    const found = namesIn(scope).filter((n) => kind.bundled.test(n)).map((n) => join(scope, n))
     if (found.length) return found
   }
   return []
@@ -72,7 +70,7 @@ class Walk {
   readonly refusals: Refusal[] = []
   private readonly seen = new Set<string>()
 
-  constructor(private readonly guard: PathGuard) {}
+  constructor(private readonly guard: PathGuard, private readonly kind: Kind) {}
 
   /** Look at one folder; returns whether it is a package at all. */
   package(path: string, origin: Origin): boolean {
@@ -94,18 +92,19 @@ class Walk {
 
   private judge(path: string, real: string, origin: Origin, json: Readonly<Record<string, unknown>>): void {
     const who = { package: nameOf(json.name ?? basename(path)), path }
-    const hasKeyword = Array.isArray(json.keywords) && json.keywords.includes(KEYWORD)
-    const hasField = Object.hasOwn(json, FIELD)
+    const { keyword, field: fieldOf } = this.kind
+    const hasKeyword = Array.isArray(json.keywords) && json.keywords.includes(keyword)
+    const hasField = Object.hasOwn(json, fieldOf)
     if (!hasKeyword && !hasField) return
-    if (!hasField) this.refusals.push(refusal('E_HANDLER_NO_MANIFEST', who, FIELD, 'an object', 'nothing'))
-    else if (!hasKeyword) this.refusals.push(refusal('E_HANDLER_NO_KEYWORD', who, 'keywords', `a list with ${quote(KEYWORD)}`, quote(json.keywords)))
+    if (!hasField) this.refusals.push(refusal('E_HANDLER_NO_MANIFEST', who, fieldOf, 'an object', 'nothing'))
+    else if (!hasKeyword) this.refusals.push(refusal('E_HANDLER_NO_KEYWORD', who, 'keywords', `a list with ${quote(keyword)}`, quote(json.keywords)))
     else if (typeof json.name !== 'string' || nameOf(json.name) !== json.name) {
       this.refusals.push(refusal('E_HANDLER_PACKAGE_JSON', who, 'name', 'an npm package name', quote(json.name)))
     } else if (this.safe(who, origin, path, real, join(real, 'package.json'))) {
       const version = typeof json.version === 'string' ? json.version : '0.0.0'
-      const field = json[FIELD]
-      const all = Array.isArray(field) ? field.slice(0, MAX_HANDLERS).map((f: unknown, i) => [f, `${FIELD}[${i}]`] as const) : [[field, FIELD] as const]
-      if (all.length === 0) this.refusals.push(refusal('E_HANDLER_NO_MANIFEST', who, FIELD, 'an object, or a list of some', '[]'))
+      const field = json[fieldOf]
+      const all = Array.isArray(field) ? field.slice(0, MAX_HANDLERS).map((f: unknown, i) => [f, `${fieldOf}[${i}]`] as const) : [[field, fieldOf] as const]
+      if (all.length === 0) this.refusals.push(refusal('E_HANDLER_NO_MANIFEST', who, fieldOf, 'an object, or a list of some', '[]'))
       for (const [f, fieldName] of all) this.candidates.push({ ...who, version, real, origin, field: f, fieldName, packageJson: json })
     }
   }
@@ -137,13 +136,13 @@ class Walk {
 }
 
 /**
- * Find packages that say they are handlers: those bundled with the host, those in the handler root, those on the paths of
+ * Find packages that say they are handlers, or of another kind: those bundled with the host, those in the handler root, those on the paths of
  * the configuration. Reads package.json files only; runs nothing. Never throws.
  */
-export function discover(places: Places): Discovery {
-  const walk = new Walk(places.guard ?? new PathGuard())
+export function discover(places: Places, kind = handlerKind): Discovery {
+  const walk = new Walk(places.guard ?? new PathGuard(), kind)
   if (places.hostPackage) {
-    for (const path of bundled(places.hostPackage)) walk.package(path, 'bundled')
+    for (const path of bundled(places.hostPackage, kind)) walk.package(path, 'bundled')
   }
   if (places.handlerRoot) {
     const root = resolve(places.handlerRoot)

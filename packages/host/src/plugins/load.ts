@@ -35,21 +35,25 @@ function importFailure({ candidate, manifest }: Accepted, error: unknown): TcmuE
   return new TcmuError(failed.code, failed.message.slice(failed.code.length + 2), failed.facts, { cause: error })
 }
 
-/**
- * Run the package's code and check that it is what the manifest said. Rejects with E_HANDLER_IMPORT, E_HANDLER_SHAPE or
- * E_HANDLER_MISMATCH.
- */
-export async function loadHandler(accepted: Accepted, load: ImportModule, deadlineMs = IMPORT_DEADLINE_MS): Promise<Handler> {
-  const { candidate, manifest } = accepted
+/** Run the package's code; its namespace. Rejects with E_HANDLER_IMPORT. */
+export async function importPackage(accepted: Accepted, load: ImportModule, deadlineMs = IMPORT_DEADLINE_MS): Promise<unknown> {
   const limit = deadline(deadlineMs)
-  let namespace: unknown
   try {
-    namespace = await Promise.race([load(pathToFileURL(accepted.entry).href), limit.expired])
+    return await Promise.race([load(pathToFileURL(accepted.entry).href), limit.expired])
   } catch (e) {
     throw importFailure(accepted, e)
   } finally {
     limit.clear()
   }
+}
+
+/**
+ * Run the package's code and check that it is what the manifest said. Rejects with E_HANDLER_IMPORT, E_HANDLER_SHAPE or
+ * E_HANDLER_MISMATCH.
+ */
+export async function loadHandler(accepted: Accepted, load: ImportModule, deadlineMs?: number): Promise<Handler> {
+  const { candidate, manifest } = accepted
+  const namespace = await importPackage(accepted, load, deadlineMs)
   const definition = definitionIn(namespace, manifest.subtype)
   if (definition === undefined) throw refusal('E_HANDLER_MISMATCH', candidate, 'module', `a default export made by defineHandler(), or a list with the handler ${manifest.subtype}`, 'no default export')
   let handler: Handler

@@ -11,6 +11,7 @@ import { type Candidate, refusal, type Refusal } from './candidate'
 import { entryOf } from './entry'
 import { PathGuard } from './guard'
 import { compileOptions } from './options'
+import type { Trust } from './trust'
 
 /** What packages may require, as it is here. */
 export interface Environment {
@@ -19,6 +20,8 @@ export interface Environment {
   /** Kernel release, e.g. `6.1.0-13-amd64`. */
   readonly kernel: string
   readonly guard: PathGuard
+  /** What of the handler root is enabled. Left out: nothing is. */
+  readonly trust?: Trust
 }
 
 /** A package whose manifest holds; its code has still not run. */
@@ -30,6 +33,8 @@ export interface Accepted {
   readonly options: ValidateFunction | undefined
   /** Odd, but no reason to refuse. */
   readonly warnings: readonly Refusal[]
+  /** What the code is: differs when other code is there. Of packages of the handler root, the digest they were enabled with. */
+  readonly identity: string
 }
 
 export const environment = (more: Partial<Environment> & Pick<Environment, 'kernel'>): Environment =>
@@ -39,9 +44,12 @@ const inRange = (version: string, range: string): boolean => satisfies(version, 
 
 /** Judges manifests; one for a whole scan, as compiling the schema takes milliseconds. */
 export class Validator {
-  private readonly manifest: ValidateFunction = schemaCompiler(true).compile(manifestSchema)
+  private readonly manifest: ValidateFunction
 
-  constructor(private readonly env: Environment) {}
+  /** `schema`: of manifests that have apiVersion, options and requires as those of handlers have. */
+  constructor(private readonly env: Environment, schema: object = manifestSchema) {
+    this.manifest = schemaCompiler(true).compile(schema)
+  }
 
   /** The package, accepted, or the one line why not. Never throws and runs nothing of the package. */
   judge(c: Candidate): Accepted | Refusal {
@@ -56,7 +64,7 @@ export class Validator {
     if (typeof entry !== 'string') return refusal('E_HANDLER_ENTRY', c, entry.field, entry.wanted, entry.found)
     const unsafe = c.origin === 'bundled' ? undefined : this.env.guard.check(entry)
     if (unsafe) return refusal('E_HANDLER_UNSAFE_PATH', c, unsafe.path, unsafe.wanted, unsafe.found)
-    return { candidate: c, manifest, entry, options, warnings: this.warnings(c) }
+    return { candidate: c, manifest, entry, options, warnings: this.warnings(c), identity: `${c.version} ${c.real}` }
   }
 
   /** First, because a manifest for another API may have fields that this one does not know. */

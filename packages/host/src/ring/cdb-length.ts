@@ -5,6 +5,8 @@ const VARIABLE_LENGTH = 0x7f
 const ADDITIONAL_LENGTH = 7
 /** CDB length by group code, the top three bits of the operation code (SPC-4 4.2.5.1); 0: the group does not say. */
 const lengthOfGroup = Uint8Array.of(6, 10, 10, 0, 16, 12, 0, 0)
+/** The same for all CDBs with that operation code; 0: it takes a look at the rest. */
+export const fixedCdbLength = (opcode: number): number => lengthOfGroup[opcode >>> 5]!
 
 /**
  * Length of the CDB that starts at `at` and has `room` bytes to the end of its entry. Reserved and vendor groups get all

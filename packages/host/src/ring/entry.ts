@@ -1,6 +1,6 @@
 import type { DataArea, Segments } from '../wire'
 import { CmdRequest, Iovec } from './abi'
-import { cdbLengthAt } from './cdb-length'
+import { cdbLengthAt, fixedCdbLength } from './cdb-length'
 import type { Command } from './command'
 
 const WORD = 4
@@ -51,8 +51,19 @@ export class EntryReader {
   private fillCdb(command: Command, from: number, room: number): boolean {
     const { bytes } = this
     const { cdb } = command
+    cdb[0] = bytes[from]!
+    const fixed = fixedCdbLength(cdb[0])
+    if (fixed === 0 || fixed > room) return this.fillOddCdb(command, from, room)
+    for (let i = 1; i < fixed; i++) cdb[i] = bytes[from + i]!
+    command.cdbLength = fixed
+    return true
+  }
+
+  private fillOddCdb(command: Command, from: number, room: number): boolean {
+    const { bytes } = this
+    const { cdb } = command
     const first = room < LENGTH_BYTES ? room : LENGTH_BYTES
-    for (let i = 0; i < first; i++) cdb[i] = bytes[from + i]!
+    for (let i = 1; i < first; i++) cdb[i] = bytes[from + i]!
     const length = cdbLengthAt(cdb, 0, room)
     for (let i = first; i < length; i++) cdb[i] = bytes[from + i]!
     for (let i = length; i < first; i++) cdb[i] = 0

@@ -1,7 +1,9 @@
 import { type TcmuError, tcmuError } from '../errors'
 import { sam } from '../scsi/status'
 import { fixedSense, sense, senseKey } from '../scsi/sense'
-import { DataArea, deadData, u16le } from '../wire'
+// Straight from the modules: a name through an index costs a getter call each time it is used.
+import { u16le } from '../wire/fields'
+import { DataArea, deadData } from '../wire/segments'
 import { CmdResponse, ENTRY_ALIGN, EntryHeader, Mailbox, Op, OP_MASK, SENSE_SIZE, TMR_ID_SIZE, TmrEntry, UserFlag } from './abi'
 import { type Command, CommandPool, type RingOwner } from './command'
 import { EntryReader } from './entry'
@@ -62,6 +64,11 @@ export class Ring {
     this.features = box.features
     this.entries = new EntryReader(this.area, this.words, box.cmdrOff + box.cmdrSize)
     this.pool = new CommandPool(owner, SPARE)
+  }
+
+  /** Whether there is something to take, or the peer's head makes no sense. One load of shared memory. */
+  get news(): boolean {
+    return this.position !== this.head || Atomics.load(this.words, at.head) !== this.head
   }
 
   private isPosition(value: number): boolean {

@@ -62,7 +62,8 @@ const SERVICE_ACTION = 0x1f
 export class CommandTable {
   /** By operation code: the row, or a row for each service action. */
   private readonly slots: (CommandRow | CommandRow[] | undefined)[] = new Array<undefined>(256).fill(undefined)
-  private readonly views = new Map<CommandRow, ViewOf<Members>>()
+  /** By operation code: the view that all commands of a hot row share. */
+  private readonly views: (ViewOf<Members> | undefined)[] = new Array<undefined>(256).fill(undefined)
 
   /** Later rows replace earlier ones of the same code. Throws when a code is used with and without service actions. */
   constructor(readonly rows: readonly CommandRow[]) {
@@ -75,7 +76,7 @@ export class CommandTable {
         if (!Array.isArray(actions)) throw new Error(`${row.name}: operation code ${row.op} has no service actions`)
         actions[row.sa] = row
       }
-      if (row.hot) this.views.set(row, row.cdb.view(new Uint8Array(row.cdb.size)))
+      this.views[row.op] = row.hot && row.sa === undefined ? row.cdb.view(new Uint8Array(row.cdb.size)) : undefined
     }
   }
 
@@ -92,8 +93,8 @@ export class CommandTable {
 
   /** The CDB as the row sees it: the shared view for hot rows, one of the task's own for others. */
   viewOf(row: CommandRow, cdb: Uint8Array): ViewOf<Members> {
-    const shared = this.views.get(row)
-    if (!shared) return row.cdb.view(cdb) as ViewOf<Members>
+    const shared = this.views[row.op]
+    if (!shared || this.slots[row.op] !== row) return row.cdb.view(cdb) as ViewOf<Members>
     shared.bytes = cdb
     return shared
   }

@@ -226,6 +226,8 @@ export interface Lun {
   neighbours(nexus: Nexus): Iterable<LogicalUnit>
   /** Absent when no front end has anything to say of its ports. */
   readonly port?: (nexus: Nexus) => PortIdentity
+  /** The host's own answer to a command, in its turn among others on the same blocks; absent: `emulate` runs the row. */
+  emulate?(task: Task): Result
   /** Bounds the memory of commands that the host makes out of reads and writes. */
   readonly scratch?: { take(): Promise<void> | undefined; give(): void }
 }

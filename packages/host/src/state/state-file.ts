@@ -43,8 +43,8 @@ async function syncDirectory(directory: string): Promise<void> {
 export class StateFile {
   private last: Promise<unknown> = Promise.resolve()
 
-  /** `kind` and `version` say what is inside; a file of another kind is refused. */
-  constructor(readonly file: string, private readonly kind: string, private readonly version: number) {}
+  /** `kind` and `version` say what is inside; a file of another kind is refused. `mode`: who may read it, whatever the umask. */
+  constructor(readonly file: string, private readonly kind: string, private readonly version: number, private readonly mode = WRITER_ONLY) {}
 
   /** The value, or undefined when none was ever written. Throws a StateFileError when there is one that cannot be used. */
   read(): unknown {
@@ -103,6 +103,7 @@ export class StateFile {
     const document: Document = { kind: this.kind, version: this.version, checksum: checksumOf(data), data }
     const handle = await open(fresh, 'w', WRITER_ONLY)
     try {
+      await handle.chmod(this.mode)
       await handle.writeFile(`${JSON.stringify(document, undefined, 1)}\n`)
       await handle.sync()
     } finally {

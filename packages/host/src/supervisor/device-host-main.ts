@@ -5,7 +5,7 @@ import type { Handler } from '../handler'
 import { UioPort } from '../kernel/port'
 import { createIoEngine, type IoEngineChoice } from '../io'
 import { loadNative } from '../platform'
-import { discover, environment, HandlerRegistry, importModule, PathGuard, withSdk } from '../plugins'
+import { discover, environment, HandlerRegistry, importModule, PathGuard, Trust, withSdk } from '../plugins'
 import { DeviceHost } from './device-host'
 import type { Calls, Channel, FromHost, RemoteSpec, ToHost } from './messages'
 import { DATA_BYTES, RING_BYTES } from './remote-port'
@@ -48,11 +48,16 @@ function map(device: number, _spec: RemoteSpec, lost: (e: Error) => void): UioPo
   }
 }
 
-function load({ packagePath, subtype, hostPackage }: Calls['load']['asks']): Promise<Handler> {
+/** A package of the handler root is compared with what was enabled here, right before its code is imported. */
+function load({ packagePath, subtype, hostPackage, trust: places }: Calls['load']['asks']): Promise<Handler> {
   const guard = new PathGuard()
-  const registry = new HandlerRegistry(discover({ handlerPaths: [packagePath], guard }), {
-    environment: environment({ kernel: release(), guard }), load: withSdk(hostPackage, importModule),
+  const { candidates, refusals } = discover({ handlerPaths: [packagePath], guard })
+  const trust = places && new Trust({ ...places, hostPackage, guard })
+  const registry = new HandlerRegistry({ refusals, candidates: trust ? candidates.map((c) => ({ ...c, origin: 'root' })) : candidates }, {
+    environment: environment({ kernel: release(), guard, trust }), load: withSdk(hostPackage, importModule),
   })
+  // Of a package that was changed since: why, and not only that there is no such handler.
+  if (!registry.knows(subtype) && registry.refusals[0]) return Promise.reject(registry.refusals[0])
   return registry.load(subtype)
 }
 

@@ -6,13 +6,17 @@ import { Status } from '../scsi'
 import { type BudgetOptions, CrashBudget } from './crash-budget'
 import { Link, type OnCrash } from './link'
 import type { FromHost, HandlerFacts, HostStart, RemoteDeviceFacts, RemoteSpec } from './messages'
-import type { RemoteDevice, RemoteSite } from './remote-handler'
+import { callbacksOf, type RemoteDevice, type RemoteSite } from './remote-handler'
 import { RING_BYTES } from './remote-port'
 import { Rpc } from './rpc'
 import type { Spawn, Spawned } from './spawn'
 
 export interface HandlerHostOptions {
   readonly start: HostStart
+  /** The handler and the package it is of, for messages. Default: its subtype. */
+  readonly who?: string
+  /** What to start when it is started: what is there may have changed. Throws when that is not to be. Default: `start`. */
+  readonly current?: () => HostStart
   readonly core: NativeCore
   readonly spawn: Spawn
   readonly log: HandlerLog
@@ -22,6 +26,8 @@ export interface HandlerHostOptions {
   readonly hangMs?: number
   /** Memory of its JavaScript. Default 512. */
   readonly heapMiB?: number
+  /** Stay when the last device closes. */
+  readonly linger?: boolean
 }
 
 /** Loading code, opening a backend, changing a size: what a person waits for. */
@@ -81,6 +87,7 @@ export class HandlerHost implements RemoteSite {
   private get subtype(): string {
     return this.options.start.subtype
   }
+
   private get hangMs(): number {
     return this.options.hangMs ?? 30_000
   }
@@ -101,6 +108,11 @@ export class HandlerHost implements RemoteSite {
     }
   }
 
+  /** No device is open there, and nothing is asked. */
+  get idle(): boolean {
+    return this.devices.size === 0 && this.asking === 0
+  }
+
   /** What the handler is; starts its process. Rejects with what its code threw when it was loaded. */
   async load(): Promise<HandlerFacts> {
     await this.ready()
@@ -119,9 +131,10 @@ export class HandlerHost implements RemoteSite {
   }
 
   private async startOnce(): Promise<Running> {
-    const { core, spawn, start, log, heapMiB = 512 } = this.options
+    const { core, spawn, log, heapMiB = 512 } = this.options
+    const start = this.options.current?.() ?? this.options.start
     const spawned = spawn(core, heapMiB, (line) => log.info(`${this.subtype} says: ${line}`))
-    const rpc = new Rpc(spawned, this.subtype, (event) => this.hear(event))
+    const rpc = new Rpc(spawned, this.options.who ?? this.subtype, (event) => this.hear(event))
     const running = { spawned, rpc }
     try {
       this.facts = await rpc.call('load', start, CALL_MS)
@@ -146,7 +159,7 @@ export class HandlerHost implements RemoteSite {
   private ping(): void {
     const { running } = this
     if (!running || this.closed) return
-    if (this.devices.size === 0 && this.asking === 0) {
+    if (this.idle) {
       this.rest()
       return
     }
@@ -162,8 +175,8 @@ export class HandlerHost implements RemoteSite {
     this.running = undefined
     this.reason = why
     if (this.closed) return
-    for (const { link } of this.devices.values()) link.suspend()
-    this.options.log.error(`the process of ${this.subtype}: ${why}; ${this.devices.size} devices wait for it`)
+    const during = callbacksOf([...this.devices.values()].flatMap(({ link }) => link.suspend()))
+    this.options.log.error(`the process of ${this.options.who ?? this.subtype}: ${why}${during.length ? ` during ${during.join(', ')}` : ''}; ${this.devices.size} devices wait for it`)
     this.restart(why).catch((e: unknown) => this.options.log.error(`${this.subtype}: ${reasonOf(e)}`))
   }
 
@@ -296,12 +309,13 @@ export class HandlerHost implements RemoteSite {
       this.asking--
       open.link.close()
       // Another one may be closing there, or one be opened again.
-      if (this.devices.size === 0 && this.asking === 0) this.rest()
+      if (this.idle) this.rest()
     }
   }
 
   /** Nobody needs it: end the process; the next device starts it anew, with the code that is there then. */
   private rest(): void {
+    if (this.options.linger) return
     const { running } = this
     this.running = undefined
     this.parked = undefined

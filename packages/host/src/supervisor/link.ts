@@ -112,13 +112,15 @@ export class Link {
     for (const request of this.held.splice(0)) this.post(request)
   }
 
-  /** The other side is gone: hold what comes, and what was in flight where it may run twice. */
-  suspend(): void {
+  /** The other side is gone: hold what comes, and what was in flight where it may run twice. Returns operation codes of that. */
+  suspend(): number[] {
     this.up = false
-    for (const request of this.producer.reset()) {
+    const orphans = this.producer.reset()
+    for (const request of orphans) {
       if (this.onCrash === 'retry' && this.repeatable.has(request)) this.held.push(request)
       else giveUp(request)
     }
+    return orphans.map((r) => r.cdb[0]!)
   }
 
   /** Nobody comes back: everything is given up, now and from now on. */

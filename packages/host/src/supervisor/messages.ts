@@ -2,12 +2,14 @@ import { TcmuError } from '../errors'
 import type { BackendLock, Change, DeviceInfo, DeviceProperties, HandlerLog, LockHolder } from '../handler/types'
 import type { Extent } from '../scsi'
 
-/** What a device host needs to find the one package it runs; paths were checked by the host that starts it. */
+/** What a device host needs to find the one package it runs. */
 export interface HostStart {
   readonly packagePath: string
   readonly subtype: string
   /** Folder of the host's own package, whose SDK handlers get. */
   readonly hostPackage: string
+  /** Handler root whose file of enabled packages has to have it; left out for packages from elsewhere. */
+  readonly trust?: { readonly root: string; readonly asked: boolean }
 }
 
 /** What a handler is, without its code. */
@@ -80,7 +82,9 @@ export interface Channel<Out, In> {
 export function remoteError(e: unknown): RemoteError {
   if (!(e instanceof Error)) return { message: String(e) }
   const { code } = e as { code?: unknown }
-  return { message: e.message, stack: e.stack, ...(typeof code === 'string' && { code }), ...(e instanceof TcmuError && { facts: e.facts }) }
+  // Of an error about another one, that of the other one says where.
+  const stack = e.cause instanceof Error ? e.cause.stack : e.stack
+  return { message: e.message, stack, ...(typeof code === 'string' && { code }), ...(e instanceof TcmuError && { facts: e.facts }) }
 }
 
 /** The error again, with its code, so that errno names become sense data here as they would have there. */

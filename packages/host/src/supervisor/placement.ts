@@ -9,7 +9,7 @@ export type Placement = (typeof placements)[number]
 export type PlacementChoices = Readonly<Record<string, Placement>>
 
 /** Handlers that come with the host run in it; code of others has a process of its own. */
-const byOrigin: Readonly<Record<Origin, Placement>> = { bundled: 'inline', root: 'process', path: 'process' }
+const byOrigin: Readonly<Record<Origin, Placement>> = { bundled: 'inline', root: 'process', path: 'process', program: 'inline' }
 
 export const placementOf = (subtype: string, origin: Origin, choices: PlacementChoices = {}): Placement =>
   (Object.hasOwn(choices, subtype) ? choices[subtype]! : byOrigin[origin])

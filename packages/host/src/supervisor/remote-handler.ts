@@ -73,6 +73,13 @@ const callbacks = {
   getLockTag: (d: RemoteDevice) => d.getLockTag(d),
 } as const satisfies Partial<BlocksHandler<RemoteDevice>>
 
+/** Callbacks that commands of a stand-in end in, by operation code; any other is the handler's own. */
+const callbackOf: ReadonlyMap<number, string> = new Map<number, keyof typeof callbacks>([
+  [op.READ_16, 'read'], [op.WRITE_16, 'write'], [op.SYNCHRONIZE_CACHE_16, 'flush'], [op.UNMAP, 'unmap'], [op.WRITE_SAME_16, 'writeSame'], [op.COMPARE_AND_WRITE, 'compareAndWrite'],
+])
+/** Names of the callbacks that operation codes stand for, each once. */
+export const callbacksOf = (codes: readonly number[]): string[] => [...new Set(codes.map((c) => callbackOf.get(c) ?? 'handleCmd'))]
+
 /** The whole command, as it came. */
 async function handleCmd(device: RemoteDevice, task: Task): Promise<Status> {
   const out = task.direction === Direction.IN || task.direction === Direction.NONE ? undefined : task.data

@@ -3,6 +3,7 @@ import { type CallName, type Calls, errorOf, type FromHost, type ToHost } from '
 import type { Spawned } from './spawn'
 
 interface Waiting {
+  readonly call: CallName
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
   readonly timer: NodeJS.Timeout
@@ -19,7 +20,7 @@ export class Rpc {
       if ('event' in message) events(message)
       else this.answer(message)
     })
-    void to.ended.then((why) => this.end(tcmuError('E_DEVICE_HOST', { reason: `the process of ${name} is gone: ${why}` })))
+    void to.ended.then((why) => this.end(why))
   }
 
   /** Rejects with what the other side threw, or with E_DEVICE_HOST when it ends or takes longer than `ms`. */
@@ -31,7 +32,7 @@ export class Rpc {
         this.waiting.delete(id)
         reject(tcmuError('E_DEVICE_HOST', { reason: `the process of ${this.name} did not answer "${call}" in ${ms / 1000} s` }))
       }, ms)
-      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, timer })
+      this.waiting.set(id, { call, resolve: resolve as (result: unknown) => void, reject, timer })
       this.to.channel.send({ id, call, with: asks } as ToHost)
     })
   }
@@ -45,11 +46,12 @@ export class Rpc {
     else waiting.resolve(message.result)
   }
 
-  private end(error: Error): void {
-    this.over = error
-    for (const { reject, timer } of this.waiting.values()) {
+  private end(why: string): void {
+    const gone = (during = ''): Error => tcmuError('E_DEVICE_HOST', { reason: `the process of ${this.name} is gone: ${why}${during}` })
+    this.over = gone()
+    for (const { call, reject, timer } of this.waiting.values()) {
       clearTimeout(timer)
-      reject(error)
+      reject(gone(` during ${call}`))
     }
     this.waiting.clear()
   }

@@ -19,14 +19,14 @@ export interface Spawned {
   readonly pid: number | undefined
 }
 
-export type Spawn = (core: NativeCore, heapMiB: number, said: (line: string) => void) => Spawned
+export type Spawn = (core: NativeCore, heapMiB: number, said: (line: string) => void, ioEngine?: IoEngineChoice) => Spawned
 
 /** Descriptor of the channel in a child process: after standard streams and Node's own channel. */
 export const CHANNEL_FD = 4
 const entry = join(__dirname, 'device-host-main.js')
 
 /** Each in a process of its own: not even a crash of C code reaches anybody else. */
-export const spawnProcess = (ioEngine: IoEngineChoice): Spawn => (core, heapMiB, said) => {
+export const spawnProcess: Spawn = (core, heapMiB, said, ioEngine = 'auto') => {
   const [ours, theirs] = core.descriptorChannel()
   const child = fork(entry, [ioEngine], {
     execArgv: [`--max-old-space-size=${heapMiB}`],
@@ -53,7 +53,7 @@ export const spawnProcess = (ioEngine: IoEngineChoice): Spawn => (core, heapMiB,
 }
 
 /** Each in a thread: its computing holds nobody up, its crash of C code still ends everything. */
-export const spawnWorker = (ioEngine: IoEngineChoice): Spawn => (core, heapMiB, said) => {
+export const spawnWorker: Spawn = (core, heapMiB, said, ioEngine = 'auto') => {
   const [ours, theirs] = core.descriptorChannel()
   const worker = new Worker(entry, { argv: [ioEngine], workerData: { channel: theirs }, resourceLimits: { maxOldGenerationSizeMb: heapMiB }, stdout: true, stderr: true })
   for (const stream of [worker.stdout, worker.stderr]) createInterface(stream).on('line', said)

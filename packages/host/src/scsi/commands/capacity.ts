@@ -22,18 +22,37 @@ export const Capacity16 = layout('read_capacity_16_data', {
 /** The last LBA is more than 32 bits say: ask READ CAPACITY(16). */
 const MORE = 0xffffffff
 
+/** What a disk says of its size. */
+export interface CapacityFacts {
+  readonly blocks: number
+  readonly blockSize: number
+  /** log2 of logical blocks per physical block. */
+  readonly physicalExponent?: number
+  /** LBPME: thinly provisioned. */
+  readonly provisioned?: boolean
+  /** LBPRZ: unmapped blocks read as zeroes. */
+  readonly readsZero?: boolean
+}
+
+/** Parameter data of READ CAPACITY(10). */
+export const capacity10Data = ({ blocks, blockSize }: CapacityFacts): Uint8Array =>
+  Capacity10.encode({ lastLba: Math.min(Math.max(0, blocks - 1), MORE), blockLength: blockSize })
+
+/** Parameter data of READ CAPACITY(16). */
+export const capacity16Data = (c: CapacityFacts): Uint8Array => Capacity16.encode({
+  lastLba: Math.max(0, c.blocks - 1), blockLength: c.blockSize, physicalExponent: c.physicalExponent ?? 0,
+  lbpme: c.provisioned ?? false, lbprz: c.readsZero ?? false,
+})
+
 function runReadCapacity10(lun: Lun, task: Task, c: { reladr: number; pmi: number }): Result {
   if (c.reladr) return invalidField(task, 'reladr', 0)
   if (c.pmi) return invalidField(task, 'pmi', 0)
-  const data = Capacity10.encode({ lastLba: Math.min(Math.max(0, lun.blocks - 1), MORE), blockLength: lun.blockSize })
-  return task.respond(data, Capacity10.size)
+  return task.respond(capacity10Data(lun), Capacity10.size)
 }
 
 function runReadCapacity16(lun: Lun, task: Task, c: { allocation: number }): Result {
-  const data = Capacity16.encode({
-    lastLba: Math.max(0, lun.blocks - 1), blockLength: lun.blockSize, physicalExponent: lun.physicalExponent,
-    lbpme: provisioned(lun), lbprz: readsZero(lun),
-  })
+  const { blocks, blockSize, physicalExponent } = lun
+  const data = capacity16Data({ blocks, blockSize, physicalExponent, provisioned: provisioned(lun), readsZero: readsZero(lun) })
   return task.respond(data, c.allocation)
 }
 

@@ -42,17 +42,36 @@ export interface StandardData {
   readonly commandSet: number
 }
 
-function standardData(lun: Lun, task: Task, more: StandardData): Uint8Array {
-  const { vendor, product, revision } = lun.identity
+/** What standard INQUIRY data says; left out: a fixed disk of no name. */
+export interface InquiryFacts extends Partial<StandardData> {
+  readonly deviceType?: number
+  readonly vendor?: string
+  readonly product?: string
+  readonly revision?: string
+  readonly tpgs?: number
+  readonly thirdPartyCopy?: boolean
+  /** Version descriptor of the transport standard. */
+  readonly transport?: number
+}
+
+/** Standard INQUIRY data (SPC-4 6.6.2), all of it: the allocation length cuts it. */
+export function standardInquiryData(facts: InquiryFacts): Uint8Array {
+  const { vendor = '', product = '', revision = '' } = facts
   return StandardInquiry.encode({
-    deviceType: lun.deviceType, rmb: more.removable ?? false, version: SPC_4_VERSION, hiSup: 1, responseFormat: RESPONSE_FORMAT,
-    additionalLength: StandardInquiry.size - StandardInquiry.at.additionalLength - 1, tpgs: lun.portGroups?.tpgs ?? 0, cmdQue: 1,
-    threePc: lun.abilities.extendedCopy !== 'none',
+    deviceType: facts.deviceType ?? 0, rmb: facts.removable ?? false, version: SPC_4_VERSION, hiSup: 1, responseFormat: RESPONSE_FORMAT,
+    additionalLength: StandardInquiry.size - StandardInquiry.at.additionalLength - 1, tpgs: facts.tpgs ?? 0, cmdQue: 1,
+    threePc: facts.thirdPartyCopy ?? false,
     vendor: printable(vendor, 8), product: printable(product, 16), revision: printable(revision, 4),
-    version1: versionDescriptor.SAM_5, version2: versionDescriptor.SPC_4, version3: more.commandSet,
-    version4: lun.port?.(task.nexus).versionDescriptor ?? 0,
+    version1: versionDescriptor.SAM_5, version2: versionDescriptor.SPC_4, version3: facts.commandSet ?? versionDescriptor.SBC_3,
+    version4: facts.transport ?? 0,
   })
 }
+
+const standardData = (lun: Lun, task: Task, more: StandardData): Uint8Array =>
+  standardInquiryData({
+    vendor: lun.identity.vendor, product: lun.identity.product, revision: lun.identity.revision, ...more, deviceType: lun.deviceType, tpgs: lun.portGroups?.tpgs,
+    thirdPartyCopy: lun.abilities.extendedCopy !== 'none', transport: lun.port?.(task.nexus).versionDescriptor,
+  })
 
 type Question = { evpd: number; cmddt: number; page: number; allocation: number }
 

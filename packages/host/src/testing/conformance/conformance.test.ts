@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BlockIo, BlocksHandler, CommandsHandler, DeviceInfo, Handler } from '../../handler'
-import { Status } from '../../scsi'
+import type { BlockIo, BlocksHandler, CommandsHandler, DeviceInfo, Handler, IoFile } from '../../handler'
+import { op, Status, type Task } from '../../scsi'
+import { AllCommandsHeader, CommandDescriptor } from '../../scsi/commands/report'
 import { ramHandler } from '../handlers/ram'
 import { checkConformance, type Conformance, handlerConformance, handlerPromises, type TestRunner } from '.'
 
@@ -47,6 +48,19 @@ const cheats: BlocksHandler<{ file: Awaited<ReturnType<DeviceInfo['io']['open']>
   },
 }
 
+/** The same, with a file that is opened when it is first written to. */
+const cheatsLater: BlocksHandler<{ dev: DeviceInfo; file?: IoFile; ram: Uint8Array }> = {
+  subtype: 'cheats_later',
+  open: (dev) => ({ dev, ram: new Uint8Array(dev.sizeBytes) }),
+  close: ({ file }) => file?.close(),
+  read: ({ ram: r }, io) => void io.data.set(part(r, io)),
+  write: async (disk, io) => {
+    io.data.copyTo(part(disk.ram, io))
+    disk.file ??= await disk.dev.io.open(join(folder, 'later'), { create: true, size: disk.dev.sizeBytes })
+    await Promise.resolve(disk.file.writev(io.data, io.offset)).catch(() => Status.OK)
+  },
+}
+
 let locked = false
 let turns = 0
 
@@ -59,6 +73,11 @@ const honest: CommandsHandler['handleCmd'] = (_state, task) => {
   if (task.cdb[0] === 0x03) return task.respond(new Uint8Array(18).fill(0x70, 0, 1), task.cdb[4]!)
   return task.cdb[0] === 0 ? Status.OK : Status.NOT_HANDLED
 }
+
+/** VPD page B2h with LBPU=1, and a list of commands with UNMAP alone: what a device says that can unmap. */
+const canUnmap = Uint8Array.of(0, 0xb2, 0, 4, 0, 0x80, 2, 0)
+const justUnmap = Buffer.concat([AllCommandsHeader.encode({ length: CommandDescriptor.size }), CommandDescriptor.encode({ opcode: op.UNMAP, cdbLength: 10 })])
+const isPage = (task: Task, code: number): boolean => task.cdb[0] === op.INQUIRY && task.cdb[1] === 1 && task.cdb[2] === code
 
 /** Each promise, and a handler that breaks it. */
 const bugs: readonly { promise: string; says: RegExp; conformance: () => Conformance }[] = [
@@ -86,10 +105,26 @@ const bugs: readonly { promise: string; says: RegExp; conformance: () => Conform
       },
     }),
   },
+  {
+    promise: 'takes many writes', says: /part one write's and part another's/,
+    conformance: () => ram({
+      write: async (r, io) => {
+        const half = io.length / 2
+        io.data.slice(0, half).copyTo(part(r, io))
+        await sleep(turns++ % 3)
+        io.data.slice(half).copyTo(part(r, io).subarray(half))
+      },
+    }),
+  },
   { promise: 'has what was written', says: /opened again/, conformance: () => ({ ...ram(), volatile: false }) },
   {
     promise: 'leaves the data', says: /after it was answered/,
     conformance: () => ram({ read: (r, io) => { const { data } = io; data.set(part(r, io)); setTimeout(() => { try { data.zero() } catch { /* as if nothing were */ } }, 5) } }),
+  },
+  { promise: 'shows initiators', says: /LBPU=1/, conformance: () => ram({ unmap: undefined, handleCmd: (_, task) => (isPage(task, 0xb2) ? task.respond(canUnmap, 64) : Status.NOT_HANDLED) }) },
+  {
+    promise: 'shows initiators', says: /UNMAP is among/,
+    conformance: () => ram({ unmap: undefined, handleCmd: (_, task) => (task.cdb[0] === op.MAINTENANCE_IN ? task.respond(justUnmap, 4096) : Status.NOT_HANDLED) }),
   },
   { promise: 'answers a flush', says: /GOOD/, conformance: () => ram({ flush: () => { if (turns++ === 0) return; throw Object.assign(new Error('EIO'), { code: 'EIO' }) } }) },
   { promise: 'unmaps', says: /unmapped range/, conformance: () => ram({ unmap: (r, range) => void r.fill(0, range.offset, range.offset + range.length + 1) }) },
@@ -100,12 +135,24 @@ const bugs: readonly { promise: string; says: RegExp; conformance: () => Conform
     conformance: () => ram({ compareAndWrite: (r, io) => void io.data.slice(io.length).copyTo(part(r, io)) }),
   },
   { promise: 'tells which parts', says: /leave out|end at/, conformance: () => ram({ extents: () => [{ offset: 4096, length: 4096, state: 'mapped' }] }) },
+  { promise: 'says how much storage', says: /not \{ used, available \}/, conformance: () => ram({ space: () => ({ used: NaN, available: 0 }) }) },
+  { promise: 'says how much storage', says: /says that 0 are used/, conformance: () => ram({ space: () => ({ used: 0, available: MIB }) }) },
+  { promise: 'takes its lock', says: /answered FENCED/, conformance: () => ram({ lock: () => Status.FENCED }) },
+  { promise: 'takes its lock', says: /getLockState says 'unlocked'/, conformance: () => ram({ lock: () => {}, getLockState: () => 'unlocked' }) },
+  { promise: 'takes its lock', says: /still holds it/, conformance: () => ram({ lock: () => {}, unlock: () => {}, getLockTag: () => ({ tag: 7 }) }) },
+  { promise: 'takes its lock', says: /not \{ tag: 7 \}/, conformance: () => ram({ lock: () => {}, getLockTag: () => Status.NO_LOCK_HOLDERS }) },
   { promise: 'grows', says: /last block|GOOD/, conformance: () => ram({ reconfigure: () => Status.OK }) },
   { promise: 'passes failures', says: /FUA/, conformance: () => ({ handler: cheats, config: '', geometry: { sizeBytes: MIB }, volatile: true }) },
+  { promise: 'passes failures', says: /FUA/, conformance: () => ({ handler: cheatsLater, config: '', geometry: { sizeBytes: MIB }, volatile: true }) },
   {
     promise: 'lets go', says: /did not end/,
     conformance: () => ({ ...ram({ write: (r, io) => { io.data.copyTo(part(r, io)); return hangsWhenAborted(io) } }), patienceMs: 300 }),
   },
+  {
+    promise: 'is closed when', says: /writes under way at close did not end/,
+    conformance: () => ({ ...ram({ write: (r, io) => (turns++ === 30 ? new Promise(() => undefined) : void io.data.copyTo(part(r, io))) }), patienceMs: 300 }),
+  },
+  { promise: 'is closed when', says: /expected GOOD/, conformance: () => ram({ write: (r, io) => (turns++ > 8 ? Status.BUSY : void io.data.copyTo(part(r, io))) }) },
   { promise: 'keeps two devices apart', says: /state in what/, conformance: () => ram({ open: () => shared }) },
   {
     promise: 'gives the event loop back', says: /held the event loop/,
@@ -131,6 +178,10 @@ describe('each promise catches the handler that breaks it', () => {
 
   test.each(bugs)('$promise: $says', async ({ promise, says, conformance }) => {
     expect(Object.values(await brokenPromises(conformance(), promise))).toEqual([expect.stringMatching(says)])
+  })
+
+  test.each(handlerPromises.map((p) => p.name))('%s: somebody breaks it', (name) => {
+    expect(bugs.filter(({ promise }) => name.startsWith(promise)).length).toBeGreaterThan(0)
   })
 
   test('a handler of shape commands that does as it says keeps all that apply', async () => {

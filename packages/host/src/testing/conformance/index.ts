@@ -1,7 +1,9 @@
+import { type FilterConformance, filterSubjects } from './filter'
 import { handlerPromises } from './promises'
 import type { HandlerPromise } from './promise'
 import { type Conformance, Subject } from './subject'
 
+export { type FilterConformance, filterSubjects } from './filter'
 export type { HandlerPromise } from './promise'
 export type { Conformance } from './subject'
 export { handlerPromises } from './promises'
@@ -66,4 +68,15 @@ export function handlerConformance(conformance: Conformance, runner: TestRunner 
       else runner.test.skip(`${promise.name} (${applies})`, () => Promise.resolve())
     }
   })
+}
+
+/**
+ * The same for a filter that lets data through: the promises of a handler, before a disk in memory that can do much, before one that
+ * can only read and write, and between two other filters. Under node:test and vitest pass their `describe` and `test`.
+ */
+export function filterConformance(conformance: FilterConformance, runner: TestRunner = globals()): void {
+  const places = ['before a disk that can do much', 'before a disk that can read and write', 'between two others']
+  for (const [i, subject] of filterSubjects(conformance).entries()) {
+    runner.describe(`filter ${conformance.filter.name} ${places[i]}`, () => handlerConformance(subject, runner))
+  }
 }

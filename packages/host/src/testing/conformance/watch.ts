@@ -1,4 +1,4 @@
-import type { Handler } from '../../handler'
+import type { DeviceInfo, Handler } from '../../handler'
 
 /** Callbacks that commands end in, by name. */
 const callbacks = ['read', 'write', 'flush', 'unmap', 'writeSame', 'compareAndWrite', 'handleCmd'] as const
@@ -12,6 +12,8 @@ export class Watch {
   readonly called: string[] = []
   /** Calls that had not settled when `close` was called; undefined while it was not. */
   runningAtClose: number | undefined = undefined
+  /** What `open` gave last. */
+  state: unknown = undefined
   /** Calls that came after `close`. */
   afterClose = 0
 
@@ -22,6 +24,7 @@ export class Watch {
     return {
       ...handler,
       ...Object.fromEntries(watched),
+      open: async (dev: DeviceInfo): Promise<unknown> => (this.state = (await handler.open(dev)) as unknown),
       close: (state: unknown) => {
         this.runningAtClose = this.running
         return members.close?.(state)

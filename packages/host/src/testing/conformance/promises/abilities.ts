@@ -1,13 +1,18 @@
-import { op, ProvisioningPage, VpdHeader } from '../../../scsi'
+import { AllCommandsHeader, CommandDescriptor } from '../../../scsi/commands/report'
+import { op, ProvisioningPage, type Space, VpdHeader } from '../../../scsi'
 import { cdb } from '../../cdb'
+import { Random } from '../../random'
 import { expectGood, expectMiscompare } from '../../expect'
 import type { HandlerPromise } from '../promise'
 import { broken, movesBlocks, type Opened } from '../subject'
 
 /** VPD page Logical Block Provisioning (SBC-3 6.6.7). */
 const PROVISIONING = 0xb2
+/** Written to see that the storage in use grows. */
+const MOST_FILLED = 256 * 1024
+const SEED = 20_026
 
-const has = (name: 'flush' | 'unmap' | 'writeSame' | 'compareAndWrite' | 'extents') =>
+const has = (name: 'flush' | 'unmap' | 'writeSame' | 'compareAndWrite' | 'extents' | 'space') =>
   (c: Parameters<HandlerPromise['applies']>[0]): true | string => movesBlocks(c) === true ? name in c.handler || `the handler has no \`${name}\`` : 'the handler is of shape commands'
 
 const block = ({ device }: Opened, byte: number): Uint8Array => new Uint8Array(device.blockSize).fill(byte)
@@ -109,6 +114,34 @@ export const tellsExtents: HandlerPromise = {
   },
 }
 
+const isBytes = (n: unknown): boolean => typeof n === 'number' && Number.isFinite(n) && n >= 0
+
+export const tellsSpace: HandlerPromise = {
+  name: 'says how much storage it uses and how much is left',
+  scope: '`space`',
+  applies: has('space'),
+  async check(subject) {
+    const { device, initiator } = await subject.open()
+    if (device.abilities.space === 'none') return
+    const ask = async (): Promise<Partial<Space> | undefined> => subject.within(Promise.resolve(device.ops.space!()), 'space')
+    const before = await ask()
+    if (!isBytes(before?.used) || !isBytes(before?.available)) broken(`space() gave ${JSON.stringify(before)}, not { used, available } in bytes`)
+    const length = Math.min(device.blocks * device.blockSize, MOST_FILLED)
+    // Random, as some file systems keep other data in less room.
+    expectGood(await initiator.write(0, new Random(SEED).bytes(length)))
+    expectGood(await initiator.synchronizeCache())
+    const used = (await ask())!.used!
+    if (used < before!.used! || used < length) broken(`${length} bytes were written, and space() says that ${used} are used`)
+  },
+}
+
+/** Operation codes that REPORT SUPPORTED OPERATION CODES told of. */
+function told(list: Uint8Array): ReadonlySet<number> {
+  const codes = new Set<number>()
+  for (let at = AllCommandsHeader.size; at + CommandDescriptor.size <= list.length; at += CommandDescriptor.size) codes.add(CommandDescriptor.decode(list, at).opcode)
+  return codes
+}
+
 export const advertisesTruly: HandlerPromise = {
   name: 'shows initiators what it can do and no more',
   scope: 'blocks',
@@ -117,11 +150,10 @@ export const advertisesTruly: HandlerPromise = {
     const { device, initiator } = await subject.open()
     const answer = await initiator.send(cdb.reportOpcodes(), { dataIn: 4096 })
     expectGood(answer)
-    const known = (code: number): boolean => device.commands.entry(code) !== undefined
     const can = device.abilities.unmap !== 'none'
-    if (known(op.UNMAP) !== can) broken(`UNMAP is ${can ? 'not ' : ''}among the commands, though the device ${can ? 'can' : 'cannot'} unmap`)
+    if (told(answer.data).has(op.UNMAP) !== can) broken(`UNMAP is ${can ? 'not ' : ''}among the commands, though the device ${can ? 'can' : 'cannot'} unmap`)
     const page = await initiator.vpd(PROVISIONING)
-    const told = page.status === 0 && ProvisioningPage.decode(page.data, VpdHeader.size).lbpu === 1
-    if (told !== can) broken(`VPD page B2h says LBPU=${told ? 1 : 0}, though the device ${can ? 'can' : 'cannot'} unmap`)
+    const lbpu = page.status === 0 && ProvisioningPage.decode(page.data, VpdHeader.size).lbpu === 1
+    if (lbpu !== can) broken(`VPD page B2h says LBPU=${lbpu ? 1 : 0}, though the device ${can ? 'can' : 'cannot'} unmap`)
   },
 }

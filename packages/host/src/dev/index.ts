@@ -1,0 +1,3 @@
+export { type DevOptions, DevSession } from './session'
+export { handlersIn } from './generation'
+export { type Traced, traced } from './trace'

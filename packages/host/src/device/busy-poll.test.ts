@@ -1,0 +1,137 @@
+import fc from 'fast-check'
+import type { Task } from '../scsi'
+import { FakeKernel } from '../testing/fake-kernel'
+import { BusyPoll } from './busy-poll'
+import { Pump } from './pump'
+
+/** A clock that each look moves on by `step` milliseconds. */
+const clock = (step = 0.001): { now: () => number; at: number } => {
+  const c = { at: 1, now: () => (c.at += step) }
+  return c
+}
+const never = (): boolean => false
+
+/** Let the peer come back `times` times, `ms` after the ring fell idle. */
+function peer(poll: BusyPoll, c: { at: number }, times: number, ms: number): void {
+  for (let i = 0; i < times; i++) {
+    poll.await(never)
+    c.at += ms
+    poll.woken()
+    poll.begin()
+  }
+}
+
+test('nobody waits for a peer that is not known to be quick', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  let looks = 0
+  peer(poll, c, 2, 0.004)
+  expect(poll.await(() => ++looks > 0)).toBe(false)
+  expect(looks).toBe(0)
+})
+
+test('a peer that was quick three times is waited for, and found', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  peer(poll, c, 3, 0.004)
+  let looks = 0
+  expect(poll.await(() => ++looks === 20)).toBe(true)
+  expect(poll.await(() => true)).toBe(true)
+})
+
+test('the first one that does not come disarms it', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  peer(poll, c, 3, 0.004)
+  const before = c.at
+  expect(poll.await(never)).toBe(false)
+  expect(c.at - before).toBeLessThan(0.02)
+  expect(poll.await(() => true)).toBe(false)
+})
+
+test('each wait in vain doubles what it takes to arm it again, the first success forgets that', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  const armedAfter = (): number => {
+    for (let n = 1; n < 100; n++) {
+      peer(poll, c, 1, 0.004)
+      if (poll['quick'] === poll['needed']) return n
+    }
+    return NaN
+  }
+  expect(armedAfter()).toBe(3)
+  poll.await(never)
+  poll.woken()
+  expect(armedAfter()).toBeGreaterThanOrEqual(5)
+  poll.await(never)
+  poll.woken()
+  expect(armedAfter()).toBeGreaterThanOrEqual(11)
+  expect(poll.await(() => true)).toBe(true)
+  expect(poll['needed']).toBe(3)
+})
+
+test('a slow peer never arms it', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  peer(poll, c, 100, 0.05)
+  expect(poll.await(() => true)).toBe(false)
+})
+
+test('others have their turn after a tenth of a millisecond, and it stays armed', () => {
+  const c = clock()
+  const poll = new BusyPoll(10, c.now)
+  peer(poll, c, 3, 0.004)
+  const before = c.at
+  let turns = 0
+  while (poll.await(() => true)) turns++
+  expect(turns).toBeGreaterThan(10)
+  expect(c.at - before).toBeLessThan(0.2)
+  poll.woken()
+  poll.begin()
+  expect(poll.await(() => true)).toBe(true)
+})
+
+test('0 turns it off', () => {
+  expect(new BusyPoll(0).enabled).toBe(false)
+})
+
+test('it never waits longer than its bound, whatever the clock and the peer do', () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 1000 }), fc.array(fc.record({ gap: fc.double({ min: 0, max: 2, noNaN: true }), come: fc.boolean() }), { maxLength: 60 }), (micros, steps) => {
+    const c = clock()
+    const poll = new BusyPoll(micros, c.now)
+    for (const { gap, come } of steps) {
+      const before = c.at
+      poll.await(() => come)
+      expect(c.at - before).toBeLessThanOrEqual(Math.min(micros, 100) / 1000 + 0.004)
+      c.at += gap
+      poll.woken()
+      poll.begin()
+    }
+  }))
+})
+
+/** Commands that a pump takes in each turn of the event loop, when its peer posts the next one as soon as one is answered. */
+async function taken(pollMicros: number): Promise<number[]> {
+  const kernel = new FakeKernel({ ringBytes: 65536 })
+  const turns: number[] = [0]
+  const unit = { name: 'stub', abort: () => Promise.resolve(0), join: () => undefined, leave: () => undefined, execute: (task: Task) => task.finish() }
+  const kick = kernel.kick.bind(kernel)
+  kernel.kick = () => {
+    kick()
+    turns[turns.length - 1]! += kernel.reap().length
+    if (turns.length < 40) kernel.queue(new Uint8Array(6))
+  }
+  new Pump(kernel, unit, { pollMicros })
+  kernel.queue(new Uint8Array(6))
+  while (turns.length < 45) {
+    await new Promise((resolve) => setImmediate(resolve))
+    turns.push(0)
+  }
+  kernel.assertIdle()
+  return turns
+}
+
+test('a pump takes what a quick peer posts without being woken for each', async () => {
+  expect(Math.max(...await taken(1000))).toBeGreaterThan(2)
+  expect(Math.max(...await taken(0))).toBeLessThanOrEqual(2)
+})

@@ -1,0 +1,3 @@
+export { PulledCommand, type PulledKind } from './command'
+export { HostDevice, type PullOptions } from './device'
+export { pulled, type PulledOptions, PulledState } from './pulled'
