@@ -167,7 +167,7 @@ describe('what cannot be mapped', () => {
 const ways = backends.flatMap(({ by, lack }) => [false, true].map((direct) => ({ by, lack, direct })))
 describe.each(ways)('by $by, direct: $direct', ({ by, lack, direct }) => testIf(lack, 'I/O into the memory ends before close unmaps it; later I/O is refused', async () => {
   const engine = createIoEngine({ engine: by })
-  const file = await engine.open(join(folder, `io-${by}-${direct}`), { create: true, size: 1 << 20, direct })
+  const file = await engine.open(join(folder, `io-${by}-${direct}`), { create: true, size: 2 << 20, direct })
   await file.writev(Segments.of(new Uint8Array(1 << 20).fill(9)), 0)
   const { map, peer } = pair(1 << 20)
   const area = new DataArea(new Uint8Array(map.memory))
@@ -176,7 +176,7 @@ describe.each(ways)('by $by, direct: $direct', ({ by, lack, direct }) => testIf(
     s.add(i * 16_384, 16_384)
     return s
   }
-  const results = Array.from({ length: 64 }, (_, i) => [file.readv(part(i), i * 16_384), file.writev(part(i), i * 16_384)]).flat()
+  const results = Array.from({ length: 64 }, (_, i) => [file.readv(part(i), i * 16_384), file.writev(part(i), (1 << 20) + i * 16_384)]).flat()
   engine.submit()
   const after = part(0)
   map.close()
