@@ -88,7 +88,7 @@ kernelCases('zoned disks of the kernel', {
       modprobe dm-mod
       # Zones 2 to 17: two conventional ones, then sequential ones.
       step dmsetup dmsetup create part --table "0 $((16 * 8192)) linear /dev/$sd $((2 * 8192))"
-      dm=$(ls -d /sys/block/dm-*); dm=\${dm##*/}; part=/dev/mapper/part; equal zoned "$(cat /sys/block/$dm/queue/zoned)" host-managed
+      dm=$(ls -d /sys/block/dm-*); dm=\${dm##*/}; part=/dev/$dm; equal zoned "$(cat /sys/block/$dm/queue/zoned)" host-managed
       head -c 1M /dev/urandom > /tmp/data
       step write dd if=/tmp/data of=$part bs=64k seek=$((3 * 64)) oflag=direct
       dd if=/dev/$sd bs=64k skip=$((5 * 64)) count=16 iflag=direct status=none | cmp - /tmp/data || fail 'what is below'
