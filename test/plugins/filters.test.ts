@@ -85,7 +85,7 @@ const here = (more: Partial<ConstructorParameters<typeof DeviceFilters>[0]> = {}
   hostPackage: join(repository, 'packages/host'), handlerRoot: root, ...more,
   parts: {
     guard: new PathGuard({ uid: 1000, stat: () => ({ uid: 0, mode: 0 }) }),
-    loadModule: async (url) => ({ default: jest.requireActual<unknown>(fileURLToPath(url)) }),
+    loadModule: async (url) => ({ default: jest.requireActual<object>(fileURLToPath(url)) }),
   },
 })
 const blocks: Handler = { subtype: 'x', open: () => 0, read: () => 0, write: () => 0 }

@@ -11,6 +11,7 @@ interface Pending { readonly offset: number; readonly bytes: Uint8Array }
 export class FragileFile implements IoFile {
   readonly readOnly = false
   readonly granularity = 4096
+  readonly alignment = 1
   readonly canPunch = true
   readonly rotational = undefined
   readonly lock: boolean | ByteLocks = false

@@ -83,7 +83,7 @@ test('locks, storage counts and what else no filter sees pass it with the state 
     nexusLost: own('nexusLost'), reset: own('reset'), space: own('space'),
   }
   const filtered = withFilters(handler, [idle('a')]) as BlocksHandler<never>
-  const chain = (await filtered.open({ ...({} as never), sizeBytes: 0, declare: () => {}, report: () => {}, log: new LogLines(), io: fileIo() } as never)) as never
+  const chain = (await filtered.open({ sizeBytes: 0, declare: () => {}, report: () => {}, log: new LogLines(), io: fileIo() } as never)) as never
   for (const name of ['lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset', 'space'] as const) (filtered[name] as (...args: unknown[]) => unknown)(chain, 7)
   expect(calls).toEqual(['lock', 'unlock', 'getLockState', 'getLockTag', 'nexusLost', 'reset', 'space'].map((name) => [name, 'state', 7]))
 })
