@@ -1,4 +1,4 @@
-import type { ValidateFunction } from 'ajv/dist/2020'
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020'
 import { quote, reasonOf, tcmuError } from '../errors'
 import { faultOf, schemaCompiler } from '../input'
 
@@ -27,15 +27,15 @@ function excess(node: unknown, depth = 0): BadSchema | undefined {
   return undefined
 }
 
-/** Compile the schema of a package's options. */
-export function compileOptions(schema: Readonly<Record<string, unknown>>): ValidateFunction | BadSchema {
+/** Compile the schema of a package's options; `compiler` may be one for many packages. */
+export function compileOptions(schema: Readonly<Record<string, unknown>>, compiler: Ajv2020 = schemaCompiler()): ValidateFunction | BadSchema {
   const tooDeep = excess(schema)
   if (tooDeep) return tooDeep
   const bytes = JSON.stringify(schema).length
   if (bytes > MAX_SCHEMA_BYTES) return { wanted: `at most ${MAX_SCHEMA_BYTES} bytes`, found: `${bytes} bytes` }
   if (schema.$async === true) return { wanted: 'a schema without $async', found: '$async' }
   try {
-    return schemaCompiler().compile(schema)
+    return compiler.compile(schema)
   } catch (e) {
     return { wanted: 'a JSON Schema (2020-12, strict)', found: reasonOf(e) }
   }

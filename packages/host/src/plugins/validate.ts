@@ -1,4 +1,4 @@
-import type { ValidateFunction } from 'ajv/dist/2020'
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020'
 // Straight from the modules: the index loads three times as many.
 import coerce from 'semver/functions/coerce'
 import satisfies from 'semver/functions/satisfies'
@@ -45,10 +45,18 @@ const inRange = (version: string, range: string): boolean => satisfies(version, 
 /** Judges manifests; one for a whole scan, as compiling the schema takes milliseconds. */
 export class Validator {
   private readonly manifest: ValidateFunction
+  private readonly own: Ajv2020
+  private others: Ajv2020 | undefined
 
   /** `schema`: of manifests that have apiVersion, options and requires as those of handlers have. */
   constructor(private readonly env: Environment, schema: object = manifestSchema) {
-    this.manifest = schemaCompiler(true).compile(schema)
+    this.own = schemaCompiler(true)
+    this.manifest = this.own.compile(schema)
+  }
+
+  /** What comes with the host is looked at by its tests: the meta-schema alone takes a tenth of a second. */
+  private compilerFor({ origin }: Candidate): Ajv2020 {
+    return origin === 'bundled' ? this.own : (this.others ??= schemaCompiler())
   }
 
   /** The package, accepted, or the one line why not. Never throws and runs nothing of the package. */
@@ -58,7 +66,7 @@ export class Validator {
     const manifest = c.field as HandlerManifest
     const unmet = this.requirementFault(c, manifest)
     if (unmet) return unmet
-    const options = manifest.options && compileOptions(manifest.options)
+    const options = manifest.options && compileOptions(manifest.options, this.compilerFor(c))
     if (options && typeof options !== 'function') return refusal('E_HANDLER_OPTIONS_SCHEMA', c, `${c.fieldName}.options`, options.wanted, options.found)
     const entry = entryOf(c.real, c.packageJson)
     if (typeof entry !== 'string') return refusal('E_HANDLER_ENTRY', c, entry.field, entry.wanted, entry.found)
