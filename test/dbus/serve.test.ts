@@ -12,7 +12,7 @@ describeIf(requires.all(requires.command('dbus-daemon', 'dbus-daemon'), requires
   test('its handlers are there, and answer with the sentences of `tcmu-host check`', async () => {
     const host = await it.start({ args: ['--dbus', bus.address] })
     const listed = await bus.gdbus(ROOT, 'org.freedesktop.DBus.ObjectManager.GetManagedObjects')
-    for (const [subtype, help] of [['file', '/path/to/file'], ['fbo', '/path/to/image.iso (empty for a drive without a disc)']]) {
+    for (const [subtype, help] of [['file', '/path/to/file, or direct:/path/to/file'], ['fbo', '/path/to/image.iso (empty for a drive without a disc)']]) {
       expect(listed).toContain(`'${ROOT}/${subtype}': {'org.kernel.TCMUService1': {'ConfigDesc': <'${help}'>}}`)
     }
     const check = (text: string): Promise<string> => bus.gdbus(`${ROOT}/file`, 'org.kernel.TCMUService1.CheckConfig', [text])
