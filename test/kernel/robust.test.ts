@@ -23,7 +23,7 @@ const load = `
   await_long() { local i; for i in $(seq 600); do eval "$2" && { echo "ok $1"; return; }; sleep 0.1; done; fail "$1"; }`
 
 kernelCases('what the host withstands', {
-  runMs: 900_000,
+  runMs: 1_800_000,
   setup: `${load}
 ${host}`,
   cases: {

@@ -40,7 +40,7 @@ function table(tests: readonly CunitTest[]): string {
 }
 
 kernelCases(`libiscsi's test tool over LIO`, {
-  runMs: 1_200_000,
+  runMs: 1_800_000,
   setup: `
     serve
     backstore disk file//tmp/disk.img 536870912
@@ -49,7 +49,7 @@ kernelCases(`libiscsi's test tool over LIO`, {
     echo 1 > $t/enable`,
   cases: {
     'not one test fails that passes with tcmu-runner': `
-      timeout 900 iscsi-test-cu -v -t ALL -d iscsi://127.0.0.1/${IQN}/0 2>&1
+      timeout 1500 iscsi-test-cu -v -t ALL -d iscsi://127.0.0.1/${IQN}/0 2>&1
       echo "the tool ended with $?"
       alive || fail 'the host ended'
       ! grep -E '"level":"(error|fatal)"' /run/host.log | tail -n 5 | grep . || fail 'the host complains'`,

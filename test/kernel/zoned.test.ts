@@ -10,7 +10,7 @@ const node = 'step agree /opt/tcmu/bin/node /opt/tcmu/test/kernel/zones.cjs'
 
 kernelCases('zoned disks of the kernel', {
   setup: 'serve; modprobe mq-deadline',
-  runMs: (9 * MINUTES) + FIO_SECONDS * 3000,
+  runMs: (20 * MINUTES) + FIO_SECONDS * 3000,
   cases: {
     'is a host managed disk, and everybody reports the same zones': `
       ${zoned(0, 'z0')}
@@ -155,7 +155,7 @@ kernelCases('images of the C runner', {
       tcmu-runner --handler-path /opt/c > /run/runner.log 2>&1 & echo $! > /run/host.pid
       eventually 'tcmu-runner is on the bus' dbus-send --system --print-reply --dest=org.kernel.TCMUService1 /org/kernel/TCMUService1/zbc org.freedesktop.DBus.Introspectable.Introspect
     }`,
-  runMs: 5 * MINUTES,
+  runMs: 15 * MINUTES,
   cases: {
     'have the same zones and data here, and there again': `
       runner
