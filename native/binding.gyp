@@ -11,6 +11,7 @@
         'src/core/descriptors.cpp',
         'src/core/direct.cpp',
         'src/core/errors.cpp',
+        'src/core/extent_map.cpp',
         'src/core/io_admission.cpp',
         'src/core/io_bell.cpp',
         'src/core/io_engine.cpp',

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 5
+export const ABI_VERSION = 6
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -23,6 +23,9 @@ export const IoOp = {
   TRUNCATE: 10,
   /** Frees the slot, after every operation on it; later rows fail with EBADF. */
   CLOSE: 11,
+  /** As SEEK_DATA and SEEK_HOLE, by the file system's own map (FIEMAP): storage that was reserved and never written is a hole. */
+  SEEK_WRITTEN: 12,
+  SEEK_UNWRITTEN: 13,
 } as const
 
 /** Flag of WRITEV: on the medium when it completes (RWF_DSYNC). */

@@ -22,7 +22,9 @@ enum class Op : int32_t {
   kSize = 9,
   kTruncate = 10,
   kClose = 11,
-  kCount = 12,
+  kSeekWritten = 12,
+  kSeekUnwritten = 13,
+  kCount = 14,
 };
 
 // Flag bit of kWritev: on the medium before it completes.
