@@ -132,6 +132,8 @@ static int64_t Perform(Job& job) {
     case Op::kTruncate: return Checked(ftruncate(job.fd, job.length));
     // Linux frees the descriptor even when close reports EINTR.
     case Op::kClose: return close(job.fd) < 0 && errno != EINTR ? -errno : 0;
+    case Op::kWriteSame:
+    case Op::kCompareAndWrite:
     case Op::kCount: break;
   }
   return -EINVAL;

@@ -22,12 +22,18 @@ enum class Op : int32_t {
   kSize = 9,
   kTruncate = 10,
   kClose = 11,
-  kSeekWritten = 12,
-  kSeekUnwritten = 13,
-  kCount = 14,
+  kWriteSame = 12,
+  kCompareAndWrite = 13,
+  kSeekWritten = 14,
+  kSeekUnwritten = 15,
+  kCount = 16,
 };
 
-// Flag bit of kWritev: on the medium before it completes.
+constexpr bool HasMemory(Op op) {
+  return op == Op::kReadv || op == Op::kWritev || op == Op::kWriteSame || op == Op::kCompareAndWrite;
+}
+
+// Flag bit of kWritev: on the medium before it completes. Of kZero: keep or take storage.
 constexpr int32_t kFlagSync = 1;
 
 struct FreeMemory {
@@ -52,6 +58,10 @@ struct Job {
   // Aligned memory in place of the pieces in `scattered`; see direct.h.
   std::unique_ptr<uint8_t, FreeMemory> bounce;
   std::vector<iovec> scattered;
+  // The medium's own, for a callback of its library.
+  void* context = nullptr;
+  // Of a comparison, as librbd gives it; 16.2 gives one that is wrong unless an object begins at the offset.
+  uint64_t mismatch = 0;
 
   int32_t token = 0;
   int32_t file = -1;
