@@ -59,11 +59,11 @@ double IoEngine::Begin(int32_t row) {
   if (job->op == Op::kClose) {
     file.closing = job;
     file.fd = -1;
-    if (file.in_flight == 0) Queue(job);
+    if (file.in_flight == 0) waiting_.Push(job);
   } else {
     file.in_flight++;
     if (job->area >= 0) areas_[job->area].in_flight++;
-    Queue(job);
+    waiting_.Push(job);
   }
   return kPending;
 }
@@ -86,6 +86,8 @@ int IoEngine::Fill(Job& job, int32_t row) {
   job.asynchronous = false;
   job.direct = files_[file].direct.offset;
   job.durable = (table_.flags[row] & kFlagSync) != 0;
+  // Durable ones wait for the medium without the lock, and share what they wait for.
+  job.alone = job.op == Op::kWritev && !job.durable && job.direct == 0 && files_[file].regular;
   job.offset = static_cast<int64_t>(offset);
   job.length = static_cast<int64_t>(length);
   job.token = table_.token[row];

@@ -83,16 +83,8 @@ void IoEngine::ForgetMemory(const uint8_t* base, size_t size) {
   backend_->WaitIdle();
 }
 
-void IoEngine::Queue(Job* job) {
-  waiting_.Push(job);
-  waiting_count_++;
-}
-
 void IoEngine::Dispatch() {
-  if (waiting_count_ == 0 || backend_ == nullptr) return;
-  size_t count = waiting_count_;
-  waiting_count_ = 0;
-  backend_->Submit(waiting_.Take(), count);
+  if (waiting_.head != nullptr && backend_ != nullptr) backend_->Submit(waiting_.Take());
 }
 
 // On a thread of the backend. One ring of the bell covers everything that is done before it is answered.
@@ -140,7 +132,7 @@ void IoEngine::Settle(Job* job) {
       Area& area = areas_[job->area];
       if (--area.in_flight == 0 && area.removed) FreeArea(job->area);
     }
-    if (--file.in_flight == 0 && file.closing != nullptr) Queue(file.closing);
+    if (--file.in_flight == 0 && file.closing != nullptr) waiting_.Push(file.closing);
   }
   Recycle(job);
 }
@@ -169,7 +161,6 @@ void IoEngine::Shut(bool cancel) {
     job->result = -ECANCELED;
     Settle(job);
   }
-  waiting_count_ = 0;
   bell_->TakeDown();
   bell_ = nullptr;
   for (File& file : files_) {

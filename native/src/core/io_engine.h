@@ -30,6 +30,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
     uint32_t in_flight = 0;
     bool nowait_read = true;
     bool nowait_write = true;
+    bool regular = false;
     bool in_memory = false;
     // What its requests must keep to; offset 0: it is not open for direct I/O.
     Alignment direct;
@@ -65,7 +66,6 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   int FillMemory(Job& job, int32_t row);
   bool TryNow(Job& job, File& file);
   bool TryBlocking(Job& job, File& file);
-  void Queue(Job* job);
   void Dispatch();
 
   void Deliver();
@@ -91,7 +91,6 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   std::vector<Job*> spare_jobs_;
 
   JobList waiting_;
-  size_t waiting_count_ = 0;
   size_t in_flight_ = 0;
   int64_t bytes_left_ = 0;
   // What writes that may wait may still take of this batch's time.

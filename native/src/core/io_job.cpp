@@ -102,11 +102,15 @@ Outcome RunWithoutWaiting(Job& job) {
   return Outcome::kDone;
 }
 
+bool IsRegular(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 bool LiesInMemory(int fd) {
   // The node of a block device lies in memory (devtmpfs), its data does not.
-  struct stat st;
   struct statfs fs;
-  return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+  return IsRegular(fd) && fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 static int64_t Checked(int64_t value) {

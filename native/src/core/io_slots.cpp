@@ -26,6 +26,7 @@ Napi::Value IoEngine::AddFile(const Napi::CallbackInfo& info) {
   }
   files_[slot] = File{};
   files_[slot].fd = fd;
+  files_[slot].regular = IsRegular(fd);
   files_[slot].in_memory = LiesInMemory(fd);
   if (!files_[slot].in_memory && IsDirect(fd)) files_[slot].direct = DirectAlignment(fd);
   return Napi::Number::New(env, slot);
