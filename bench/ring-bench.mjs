@@ -13,8 +13,12 @@ export const SIZE = 512 * MiB
 /** Zones of 16 MiB: the runner's zbc handler wants one at least that is not conventional, which stays unused in all images. */
 const ZBC = 'model-HM/lba-512/zsize-16/conv-31'
 const SPAN = 31 * 16 * MiB
-const FILL = { way: 'write', order: 'sequential', bytes: MiB, depth: 4 }
-const FILL_MS = 800
+/** Pages for all of the image, and code that the compiler has seen. */
+const WARM_UP = [
+  [{ way: 'write', order: 'sequential', bytes: MiB, depth: 4 }, 800],
+  [{ way: 'write', order: 'random', bytes: 4096, depth: 32 }, 300],
+  [{ way: 'read', order: 'random', bytes: 4096, depth: 32 }, 300],
+]
 
 export const DEPTHS = [1, 2, 4, 8, 16, 32, 64]
 const random = (way, depth) => ({ name: `random ${way} 4 KiB, depth ${depth}`, way, order: 'random', bytes: 4096, depth })
@@ -45,14 +49,15 @@ function makeFile(path) {
 /** Daemons by name: ours, and the runner's where there is one (`place`). */
 function table(folder, place) {
   const at = (name) => join(folder, name)
-  const qcow = which('qemu-img')
+  // One image for both: pages that lie elsewhere in memory would make a difference of a fifth. The runner takes no lock.
+  const qcow = which('qemu-img') && makeImage(at('qcow'))
   return [
     host('file', `file/${makeFile(at('file'))}`),
     host('plain', `benchplain/${makeFile(at('plain'))}`, inline('plain', 'benchplain')),
     host('null', 'benchnull/x', inline('null', 'benchnull')),
-    ...(qcow ? [host('qcow', `qcow/${makeImage(at('qcow'))}`)] : []),
+    ...(qcow ? [host('qcow', `qcow/${qcow}`)] : []),
     ...(place ? [place.daemon('zbc (C)', 'file_zbc', `zbc/${ZBC}@${at('zbc')}`)] : []),
-    ...(place && qcow ? [place.daemon('qcow (C)', 'qcow', `qcow/${makeImage(at('qcow-c'))}`)] : []),
+    ...(place && qcow ? [place.daemon('qcow (C)', 'qcow', `qcow/${qcow}`)] : []),
   ]
 }
 
@@ -106,7 +111,7 @@ export async function ringBench({ rounds = 15, milliseconds = 150, wanted = work
   try {
     for (const daemon of table(folder, place).filter((d) => !daemons || daemons.includes(d.name))) {
       rings.push(await Ring.start(daemon, SIZE, SPAN))
-      await rings.at(-1).drive(FILL, FILL_MS)
+      for (const [workload, ms] of WARM_UP) await rings.at(-1).drive(workload, ms)
     }
     const rows = await measure(rings, wanted, { rounds, milliseconds, said })
     return { peer: typeof runner === 'string' ? runner : 'tcmu-runner', rounds, milliseconds, rows }
