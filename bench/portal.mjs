@@ -31,7 +31,7 @@ function ended(child) {
 
 async function startHost(file, size) {
   const child = spawn(process.execPath, [inRoot('packages/host/dist/cli.js'), 'serve', '--frontend', 'iscsi', '--portal', '127.0.0.1:0',
-    '--lun', `name=bench,size=${size},cfgstring=file/${file}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    '--lun', `name=bench,size=${size},cfgstring=file/${file}`], { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
   const url = await new Promise((resolve, reject) => {
     child.stdout.setEncoding('utf8').on('data', (s) => {

@@ -83,7 +83,7 @@ export function charts({ ring }) {
 const cells = (tag, row) => `<tr>${row.map((c) => `<${tag}>${c}</${tag}>`).join('')}</tr>`
 export function page(results) {
   const { machine: m } = results
-  const facts = `${m.processors} × ${m.model}, ${m.memoryGiB} GiB, Linux ${m.kernel}, Node ${m.node}; load ${results.load.map((n) => fixed(n, 1)).join(' to ')}; ${results.when}`
+  const facts = `${m.processors} × ${m.model}, ${m.memoryGiB} GiB, Linux ${m.kernel}, Node ${m.node}; load ${results.load.map((n) => fixed(n, 1)).join(', ')}; ${results.when}`
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>tcmu bench</title>
 <style>body{font:14px sans-serif;margin:2em;max-width:70em}table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}</style>
 <h1>Bench</h1><p>${facts}</p>

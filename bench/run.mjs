@@ -15,7 +15,7 @@ import { lack as portalLack, portalBench } from './portal.mjs'
 import { lack as qcowLack, qcowBench } from './qcow.mjs'
 import { lack as quickLack, quickBench, takeReference } from './quick.mjs'
 import { charts, markdown, page, tables } from './report.mjs'
-import { lack as ringLack, ringBench } from './ring-bench.mjs'
+import { lack as ringLack, pairs, ratios, ringBench } from './ring-bench.mjs'
 
 const always = () => undefined
 const parts = {
@@ -36,7 +36,8 @@ function quick(reference) {
   return ratio <= limit ? 0 : 1
 }
 
-async function measure(names, rounds) {
+/** `keep(results)` after each part: a run of all takes a quarter of an hour. */
+async function measure(names, rounds, keep) {
   const results = { machine: machine(), when: new Date().toISOString().slice(0, 16), load: [load()] }
   for (const name of names) {
     const { title, lack, run } = parts[name]
@@ -44,9 +45,10 @@ async function measure(names, rounds) {
     if (missing) process.stdout.write(`- ${title}: ${missing}\n`)
     else await step(title, async (progress) => {
       results[name] = await run({ ...(rounds && { rounds }), said: (line) => (progress.last = line) })
+      results.load.push(load())
+      keep(results)
     })
   }
-  results.load.push(load())
   return results
 }
 
@@ -54,9 +56,9 @@ function write(folder, results) {
   mkdirSync(folder, { recursive: true })
   for (const [file, svg] of Object.entries(charts(results))) writeFileSync(join(folder, file), svg)
   writeFileSync(join(folder, 'report.html'), page(results))
-  // Histograms are in the charts already.
+  // The rounds are in the ratios, the histograms in the charts.
   const { ring } = results
-  const slim = ring ? { ...results, ring: { ...ring, rows: ring.rows.map(({ latency: _, runs: __, ...row }) => row) } } : results
+  const slim = ring ? { ...results, ring: { ...ring, rows: ring.rows.map(({ latency: _, runs: __, ...row }) => row), ratios: pairs.flatMap((pair) => ratios(ring.rows, pair)) } } : results
   writeFileSync(join(folder, 'results.json'), `${JSON.stringify(slim, (_, v) => (typeof v === 'number' ? Number(v.toPrecision(5)) : v), 1)}\n`)
 }
 
@@ -68,8 +70,7 @@ command(async () => {
   if (values.quick) return quick(values.reference)
   const names = values.only?.split(',') ?? Object.keys(parts)
   for (const name of names) if (!(name in parts)) throw new Refusal(`--only takes ${Object.keys(parts).join(', ')}; not ${name}`)
-  const results = await measure(names, values.rounds && Number(values.rounds))
-  write(values.out, results)
+  const results = await measure(names, values.rounds && Number(values.rounds), (soFar) => write(values.out, soFar))
   for (const [title, [head, rows]] of tables(results)) process.stdout.write(`\n${title}\n\n${markdown(head, rows)}\n`)
   process.stdout.write(`\n${shown(join(values.out, 'report.html'))}\n`)
 })
