@@ -29,7 +29,7 @@ function handlersBelow(root) {
 
 /** { command, root }, or a sentence that says why there is none. */
 export function findRunner() {
-  for (const [program, name] of [['dbus-daemon', 'dbus-daemon']]) if (!which(program)) return `no tcmu-runner to compare with: needs ${program}; apt-get install ${name}`
+  if (!which('dbus-daemon')) return 'no tcmu-runner to compare with: needs dbus-daemon; apt-get install dbus-daemon'
   if (which('tcmu-runner') && handlersBelow('/')) return { command: which('tcmu-runner'), root: '/' }
   try {
     unpack()

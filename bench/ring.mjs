@@ -1,6 +1,6 @@
 // A daemon, unmodified, on a ring that peer/ring-peer.c works from the other side: no TCMU in the kernel is needed.
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -128,6 +128,5 @@ export class Ring {
     this.peer?.kill('SIGKILL')
     if (this.peer) await ended(this.peer)
     this.tree.close()
-    rmSync(this.tree.root, { recursive: true, force: true })
   }
 }

@@ -1,4 +1,4 @@
-// Charts as SVG text: lines over an axis of steps or of a logarithm. A library of charts would bring hundreds of times this.
+// Charts as SVG text: lines over a logarithmic axis. A charting library is some hundred times this, for one kind of chart.
 
 const WIDTH = 640
 const HEIGHT = 360
