@@ -68,16 +68,8 @@ void IoEngine::ForgetMemory(const uint8_t* base, size_t size) {
   medium_->backend().WaitIdle();
 }
 
-void IoEngine::Queue(Job* job) {
-  waiting_.Push(job);
-  waiting_count_++;
-}
-
 void IoEngine::Dispatch() {
-  if (waiting_count_ == 0 || medium_ == nullptr) return;
-  size_t count = waiting_count_;
-  waiting_count_ = 0;
-  medium_->backend().Submit(waiting_.Take(), count);
+  if (waiting_.head != nullptr && medium_ != nullptr) medium_->backend().Submit(waiting_.Take());
 }
 
 // On a thread of the backend. One ring of the bell covers everything that is done before it is answered.
@@ -125,7 +117,7 @@ void IoEngine::Settle(Job* job) {
       Area& area = areas_[job->area];
       if (--area.in_flight == 0 && area.removed) FreeArea(job->area);
     }
-    if (--slot.in_flight == 0 && slot.closing != nullptr) Queue(slot.closing);
+    if (--slot.in_flight == 0 && slot.closing != nullptr) waiting_.Push(slot.closing);
   }
   Recycle(job);
 }
@@ -153,7 +145,6 @@ void IoEngine::Shut(bool cancel) {
     job->result = -ECANCELED;
     Settle(job);
   }
-  waiting_count_ = 0;
   bell_->TakeDown();
   bell_ = nullptr;
   medium_.reset();

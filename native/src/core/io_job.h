@@ -48,6 +48,8 @@ struct Job {
   // Of a transfer: it waits for a device without a thread (direct I/O, a read that is not cached), or for the lock of a file that
   // threads would only crowd around (a buffered write; the kernel makes those of one file one after another).
   bool asynchronous = false;
+  // Not beside another one of its file that says so: the kernel would let a second thread spin for the lock of the inode.
+  bool alone = false;
   // Of positions and lengths, when the file is open for direct I/O; else 0.
   uint32_t direct = 0;
   int64_t offset = 0;
@@ -91,6 +93,7 @@ enum class Outcome { kDone, kWouldBlock, kUnsupported };
 // Do as much of a transfer as needs no waiting (RWF_NOWAIT). kUnsupported: this file cannot be asked that way.
 Outcome RunWithoutWaiting(Job& job);
 
+bool IsRegular(int fd);
 // Whether the file lies in memory (tmpfs, ramfs). Such file systems refuse RWF_NOWAIT, and never wait for a device.
 bool LiesInMemory(int fd);
 

@@ -76,10 +76,10 @@ int ImageMedium::Fill(Job& job) {
   return NeedsOnePiece(job.op) ? Gather(job) : 0;
 }
 
-void ImageMedium::Submit(JobList jobs, size_t count) {
+void ImageMedium::Submit(JobList jobs) {
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    running_ += count;
+    for (Job* job = jobs.head; job != nullptr; job = job->next) running_++;
   }
   while (Job* job = jobs.Pop()) Begin(job);
 }
