@@ -5,7 +5,6 @@
     # What every target that has an I/O engine is made of.
     'engine': [
       'src/core/errors.cpp',
-      'src/core/extent_map.cpp',
       'src/core/io_bell.cpp',
       'src/core/io_engine.cpp',
       'src/core/io_job.cpp',
@@ -37,7 +36,9 @@
         'src/core/addon.cpp',
         'src/core/descriptors.cpp',
         'src/core/direct.cpp',
+        'src/core/extent_map.cpp',
         'src/core/file_admission.cpp',
+        'src/core/file_job.cpp',
         'src/core/file_medium.cpp',
         'src/core/netlink_socket.cpp',
         'src/core/syscalls.cpp',

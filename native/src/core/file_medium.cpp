@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "file_job.h"
 #include "thread_backend.h"
 #include "uring_backend.h"
 

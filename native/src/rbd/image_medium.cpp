@@ -35,9 +35,10 @@ int CompareAndWrite(Image image, Job& job, Completion c) {
   return static_cast<int>(rbd.aio_compare_and_write(image, At(job), half, Data(job), Data(job) + half, c, &job.mismatch, 0));
 }
 
-// By operation; nullptr, as for those that are not named: images do not have it.
-constexpr Start kStarts[static_cast<size_t>(Op::kCount)] = {Read,    Write,   Flush,   Flush,   nullptr, Discard,   Zero,
-                                                            nullptr, nullptr, nullptr, nullptr, nullptr, WriteSame, CompareAndWrite};
+// By operation; nullptr: images do not have it.
+constexpr Start kStarts[] = {
+    Read, Write, Flush, Flush, nullptr, Discard, Zero, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, WriteSame, CompareAndWrite};
+static_assert(sizeof(kStarts) / sizeof(kStarts[0]) == static_cast<size_t>(Op::kCount), "one for each operation");
 
 // The library takes these in one piece.
 bool NeedsOnePiece(Op op) { return op == Op::kWriteSame || op == Op::kCompareAndWrite; }
