@@ -13,6 +13,8 @@
 #include <climits>
 #include <cstring>
 
+#include "extent_map.h"
+
 namespace tcmu {
 
 void JobList::Push(Job* job) {
@@ -136,10 +138,14 @@ static int64_t Perform(Job& job) {
     case Op::kZero: return Checked(fallocate(job.fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, job.offset, job.length));
     case Op::kSeekData: return Checked(lseek(job.fd, job.offset, SEEK_DATA));
     case Op::kSeekHole: return Checked(lseek(job.fd, job.offset, SEEK_HOLE));
+    case Op::kSeekWritten: return NextWritten(job.fd, job.offset);
+    case Op::kSeekUnwritten: return NextUnwritten(job.fd, job.offset);
     case Op::kSize: return Checked(lseek(job.fd, 0, SEEK_END));
     case Op::kTruncate: return Checked(ftruncate(job.fd, job.length));
     // Linux frees the descriptor even when close reports EINTR.
     case Op::kClose: return close(job.fd) < 0 && errno != EINTR ? -errno : 0;
+    case Op::kWriteSame:
+    case Op::kCompareAndWrite:
     case Op::kCount: break;
   }
   return -EINVAL;

@@ -22,10 +22,18 @@ enum class Op : int32_t {
   kSize = 9,
   kTruncate = 10,
   kClose = 11,
-  kCount = 12,
+  kWriteSame = 12,
+  kCompareAndWrite = 13,
+  kSeekWritten = 14,
+  kSeekUnwritten = 15,
+  kCount = 16,
 };
 
-// Flag bit of kWritev: on the medium before it completes.
+constexpr bool HasMemory(Op op) {
+  return op == Op::kReadv || op == Op::kWritev || op == Op::kWriteSame || op == Op::kCompareAndWrite;
+}
+
+// Flag bit of kWritev: on the medium before it completes. Of kZero: keep or take storage.
 constexpr int32_t kFlagSync = 1;
 
 struct FreeMemory {
@@ -40,8 +48,8 @@ struct Job {
   // Of a transfer: it waits for a device without a thread (direct I/O, a read that is not cached), or for the lock of a file that
   // threads would only crowd around (a buffered write; the kernel makes those of one file one after another).
   bool asynchronous = false;
-  // Not beside another one of its file that says so: the kernel would let a second thread spin for the lock of the inode.
-  bool alone = false;
+  // One at a time with the others of its file that say so: the kernel would let a second thread spin for the lock of the inode.
+  bool in_lane = false;
   // Of positions and lengths, when the file is open for direct I/O; else 0.
   uint32_t direct = 0;
   int64_t offset = 0;
@@ -52,6 +60,10 @@ struct Job {
   // Aligned memory in place of the pieces in `scattered`; see direct.h.
   std::unique_ptr<uint8_t, FreeMemory> bounce;
   std::vector<iovec> scattered;
+  // The medium's own, for a callback of its library.
+  void* context = nullptr;
+  // Of a comparison, as librbd gives it; 16.2 gives one that is wrong unless an object begins at the offset.
+  uint64_t mismatch = 0;
 
   int32_t token = 0;
   int32_t file = -1;

@@ -24,7 +24,7 @@ export const configSchema = {
     logLevel: { ...level, description: 'How much is logged: a number as of the C daemon, or its name.' },
     handlerRoot: { ...text, description: 'Folder with the `node_modules` of installed handlers.' },
     handlerPaths: { type: 'array', maxItems: 64, items: text, description: 'Handler packages, or folders of them, used besides.' },
-    placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, others in processes.' },
+    placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, but for those of shared libraries (rbd); others in processes.' },
     ioEngine: { enum: ioEngineNames, description: 'What carries out file I/O that waits: io_uring (`uring`), threads of our own, or io_uring where it is to be had (`auto`). Left out: `auto`.' },
     devices: {
       type: 'object',
@@ -80,7 +80,7 @@ export const configSchema = {
           blockSize: { type: 'integer', enum: [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536], description: 'Bytes of a logical block. Left out: 512.' },
           physicalBlockSize: { type: 'integer', minimum: 512, maximum: 2 ** 31, description: 'Bytes of a physical block: the block size times a power of two. Left out: the handler says.' },
           strictCdb: { type: 'boolean', description: 'Commands with reserved bits are refused with ILLEGAL REQUEST; left out: such bits are ignored.' },
-          thick: { type: 'boolean', description: 'Fully provisioned: UNMAP does not exist, whatever the handler can.' },
+          thick: { type: 'boolean', description: 'Storage for all of it is reserved when it is opened, and stays so: what initiators unmap is zeroed. With a handler that cannot reserve, nothing is unmapped.' },
           readOnly: { type: 'boolean', description: 'Writes are refused with DATA PROTECT.' },
           serial: { type: 'string', pattern: SERIAL_PATTERN, description: 'Letters, digits and dashes, at most 64. Left out: made from the names of target and LUN.' },
         },

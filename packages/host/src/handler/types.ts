@@ -32,8 +32,11 @@ export interface IoFile {
   zero(offset: number, length: number, allocate?: boolean): Result
   /** Reserve storage. NOT_HANDLED when the file system cannot. */
   allocate(offset: number, length: number): Result
-  /** Which parts of a range have storage (SEEK_DATA and SEEK_HOLE). */
-  extents(offset: number, length: number): Promise<readonly Extent[]>
+  /**
+   * Which parts of a range have storage (SEEK_DATA and SEEK_HOLE); with `written`, for a file all of whose storage is reserved, which parts
+   * of it were written and which are `anchored` (FIEMAP).
+   */
+  extents(offset: number, length: number, written?: boolean): Promise<readonly Extent[]>
   /** Storage of the file, and what its file system has left. */
   space(): Promise<Space>
   truncate(size: number): Promise<void>
@@ -65,12 +68,43 @@ export interface OpenFile {
   readonly direct?: boolean
 }
 
+/** The addon of a storage library: `loadRbd()` of `@tcmu/native/rbd` gives one. */
+export interface IoLibrary {
+  readonly abiVersion: number
+}
+
+/** What the initiator is told when an operation of an image failed with `errno`, a positive number. */
+export type ImageAnswer = (errno: number, access: 'read' | 'write' | 'none') => Status
+
+/** What a storage library has open, moved by the host: data goes straight between the library and the commands' memory. */
+export interface IoImage {
+  readv(data: Segments, offset: number): Result
+  writev(data: Segments, offset: number, sync?: boolean): Result
+  flush(): Result
+  discard(offset: number, length: number): Result
+  /** Make a range read as zeroes, with storage when `allocate`. */
+  zero(offset: number, length: number, allocate?: boolean): Result
+  /** `data`, over and over. */
+  writeSame(data: Segments, offset: number, length: number): Result
+  /** `data` is what must be there, then what is to be written. */
+  compareAndWrite(data: Segments, offset: number): Result
+  /** Settles when every operation begun before has ended, however it ended; later ones are not waited for. */
+  drained(): Promise<void>
+  /** Waits for what is under way. Does not close the session. */
+  close(): Promise<void>
+}
+
 export interface HandlerIo {
   /**
    * The path is absolute. Rejects with E_FILE_PATH, E_FILE_KIND (no regular file or block device), E_FILE_FOLDER,
    * E_FILE_LOCKED or E_FILE_DIRECT, else with an error whose `code` is an errno name; the message names the path.
    */
   open(path: string, options?: OpenFile): Promise<IoFile>
+  /**
+   * What a session of a storage library has open. `name` is for messages. Close the image before the session. Throws E_ADDON_VERSION
+   * for an addon of another version than the host's. Left out where there is no host, as in tests of other handlers.
+   */
+  image?(library: IoLibrary, session: object, name: string, answer: ImageAnswer): IoImage
 }
 
 /** Structured log, one line a call; `device` and `handler` are added. */
@@ -107,6 +141,11 @@ export interface DeviceProperties {
   maxAtomicBlocks?: number
   /** Abilities that the handler has and this device has not, e.g. `['unmap']`; initiators are not told of them. */
   lacking?: readonly AbilityName[]
+  /**
+   * Every block has its storage, and keeps it when zeroes are written: a `thick` device is resource provisioned (SBC-3 4.7.3.3). Default
+   * false: it is fully provisioned then.
+   */
+  reserved?: boolean
   unmapGranularityBlocks?: number
   maxUnmapBlocks?: number
   vendor?: string
@@ -125,6 +164,8 @@ export interface DeviceInfo<O = unknown> {
   /** Size the administrator asked for; 0 when the handler is to say. */
   readonly sizeBytes: number
   readonly blockSize: number
+  /** The operator wants storage for all of it reserved now: `declare({ reserved: true })` says that it is. */
+  readonly thick: boolean
   /** This is the same device again, after its connection or its lock was lost: what `open` gave before has been closed. */
   readonly reopen: boolean
   readonly log: HandlerLog

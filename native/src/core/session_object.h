@@ -1,0 +1,63 @@
+#pragma once
+#include <napi.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "io_bell.h"
+#include "session.h"
+
+namespace tcmu {
+
+// The JavaScript face of a session: promises of what its thread does.
+class SessionObject : public Napi::ObjectWrap<SessionObject> {
+ public:
+  static Napi::Function Define(Napi::Env env, MakeSession make);
+  // The session of a value that is one and is not closed, or nullptr.
+  static std::shared_ptr<Session> From(const Napi::Value& value);
+  explicit SessionObject(const Napi::CallbackInfo& info);
+
+ private:
+  struct Request {
+    explicit Request(Napi::Promise::Deferred promise) : deferred(promise) {}
+    std::string name;
+    Texts arguments;
+    Napi::Promise::Deferred deferred;
+    // The last one: ends the session instead of calling it.
+    bool end = false;
+    int result = 0;
+    Texts results;
+  };
+  using Requests = std::deque<std::unique_ptr<Request>>;
+
+  bool Open(const Napi::CallbackInfo& info);
+  Napi::Value Call(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+  bool StartThread();
+  void Ask(std::unique_ptr<Request> request);
+  static void* Enter(void* self);
+  void Loop();
+  void Deliver();
+  void Settle(Request& request);
+  // The environment goes down: what was not begun is dropped.
+  void Shut();
+
+  Napi::FunctionReference on_change_;
+  std::shared_ptr<Session> session_;
+  Bell* bell_ = nullptr;
+  pthread_t thread_;
+  size_t pending_ = 0;
+  bool closing_ = false;
+  std::atomic<bool> changed_{false};
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  Requests queue_;
+  Requests done_;
+};
+
+}  // namespace tcmu
