@@ -19,7 +19,7 @@ class Completions {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual void Submit(JobList jobs) = 0;
+  virtual void Submit(JobList jobs, size_t count) = 0;
   // The bell rang: adds what is finished and was not given to Completions.
   virtual void Reap(JobList* finished) { (void)finished; }
   // Waits until no job that was submitted touches its memory any more.

@@ -64,7 +64,7 @@ int FileMedium::Fill(Job& job) {
   job.fd = file.fd;
   job.direct = file.direct.offset;
   // Durable ones wait for the medium without the lock, and share what they wait for.
-  job.alone = job.op == Op::kWritev && !job.durable && job.direct == 0 && file.regular;
+  job.in_lane = job.op == Op::kWritev && !job.durable && job.direct == 0 && file.regular;
   job.bounce.reset();
   job.scattered.clear();
   if (job.op == Op::kClose) file.fd = -1;

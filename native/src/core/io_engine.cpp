@@ -68,8 +68,16 @@ void IoEngine::ForgetMemory(const uint8_t* base, size_t size) {
   medium_->backend().WaitIdle();
 }
 
+void IoEngine::Queue(Job* job) {
+  waiting_.Push(job);
+  waiting_count_++;
+}
+
 void IoEngine::Dispatch() {
-  if (waiting_.head != nullptr && medium_ != nullptr) medium_->backend().Submit(waiting_.Take());
+  if (waiting_count_ == 0 || medium_ == nullptr) return;
+  size_t count = waiting_count_;
+  waiting_count_ = 0;
+  medium_->backend().Submit(waiting_.Take(), count);
 }
 
 // On a thread of the backend. One ring of the bell covers everything that is done before it is answered.
@@ -117,7 +125,7 @@ void IoEngine::Settle(Job* job) {
       Area& area = areas_[job->area];
       if (--area.in_flight == 0 && area.removed) FreeArea(job->area);
     }
-    if (--slot.in_flight == 0 && slot.closing != nullptr) waiting_.Push(slot.closing);
+    if (--slot.in_flight == 0 && slot.closing != nullptr) Queue(slot.closing);
   }
   Recycle(job);
 }
@@ -145,6 +153,7 @@ void IoEngine::Shut(bool cancel) {
     job->result = -ECANCELED;
     Settle(job);
   }
+  waiting_count_ = 0;
   bell_->TakeDown();
   bell_ = nullptr;
   medium_.reset();

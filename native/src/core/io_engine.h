@@ -56,6 +56,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   double Begin(int32_t row);
   int Fill(Job& job, int32_t row);
   int FillMemory(Job& job, int32_t row);
+  void Queue(Job* job);
   void Dispatch();
 
   void Deliver();
@@ -80,6 +81,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   std::vector<Job*> spare_jobs_;
 
   JobList waiting_;
+  size_t waiting_count_ = 0;
   size_t in_flight_ = 0;
 
   std::mutex done_mutex_;

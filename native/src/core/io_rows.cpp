@@ -43,11 +43,11 @@ double IoEngine::Begin(int32_t row) {
   if (in_flight_++ == 0) bell_->Ref();
   if (job->op == Op::kClose) {
     slot.closing = job;
-    if (slot.in_flight == 0) waiting_.Push(job);
+    if (slot.in_flight == 0) Queue(job);
   } else {
     slot.in_flight++;
     if (job->area >= 0) areas_[job->area].in_flight++;
-    waiting_.Push(job);
+    Queue(job);
   }
   return kPending;
 }
@@ -67,7 +67,7 @@ int IoEngine::Fill(Job& job, int32_t row) {
   job.file = file;
   job.area = -1;
   job.asynchronous = false;
-  job.alone = false;
+  job.in_lane = false;
   job.durable = (table_.flags[row] & kFlagSync) != 0;
   job.offset = static_cast<int64_t>(offset);
   job.length = static_cast<int64_t>(length);

@@ -10,7 +10,7 @@ namespace tcmu {
 constexpr size_t kStackBytes = 256 * 1024;
 
 void ThreadBackend::Enqueue(Job* job) {
-  if (job->alone) {
+  if (job->in_lane) {
     size_t file = static_cast<size_t>(job->file);
     if (file >= lanes_.size()) lanes_.resize(file + 1);
     Lane& lane = lanes_[file];
@@ -38,7 +38,7 @@ JobList ThreadBackend::TakeAll() {
   return all;
 }
 
-void ThreadBackend::Submit(JobList jobs) {
+void ThreadBackend::Submit(JobList jobs, size_t) {
   std::unique_lock<std::mutex> lock(mutex_);
   while (Job* job = jobs.Pop()) Enqueue(job);
   size_t wake = sleeping_ < queued_ ? sleeping_ : queued_;
@@ -95,13 +95,13 @@ void ThreadBackend::Loop() {
     queued_--;
     running_++;
     lock.unlock();
-    bool alone = job->alone;
+    bool in_lane = job->in_lane;
     int32_t file = job->file;
     Run(*job);
     completions_.Done(job);
     lock.lock();
     running_--;
-    if (alone) LeaveLane(file);
+    if (in_lane) LeaveLane(file);
     if (queued_ == 0 && running_ == 0) idle_.notify_all();
   }
 }

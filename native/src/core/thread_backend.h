@@ -11,13 +11,13 @@
 
 namespace tcmu {
 
-// A few threads of our own (libuv's are shared with DNS, zlib and fs). They start as work appears. Jobs that are to be `alone`
-// queue per file; only the first of such a lane is in the queue that threads take from.
+// A few threads of our own (libuv's are shared with DNS, zlib and fs). They start as work appears. Jobs of one file that
+// are `in_lane` wait for one another; only the first of a lane is in the queue that threads take from.
 class ThreadBackend : public Backend {
  public:
   ThreadBackend(Completions& completions, size_t max_threads) : completions_(completions), max_threads_(max_threads) {}
   ~ThreadBackend() override { Stop(true); }
-  void Submit(JobList jobs) override;
+  void Submit(JobList jobs, size_t count) override;
   void WaitIdle() override;
   void Stop(bool cancel) override;
 

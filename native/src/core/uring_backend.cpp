@@ -23,10 +23,18 @@ int UringBackend::Open(size_t threads) {
   return error;
 }
 
-void UringBackend::Submit(JobList jobs) {
+void UringBackend::Submit(JobList jobs, size_t) {
   JobList others;
-  while (Job* job = jobs.Pop()) (job->asynchronous ? backlog_ : others).Push(job);
-  if (others.head != nullptr) threads_.Submit(others);
+  size_t count = 0;
+  while (Job* job = jobs.Pop()) {
+    if (job->asynchronous) {
+      backlog_.Push(job);
+    } else {
+      others.Push(job);
+      count++;
+    }
+  }
+  if (count > 0) threads_.Submit(others, count);
   Pump();
 }
 
@@ -72,7 +80,7 @@ void UringBackend::Pump() {
 void UringBackend::GiveToThreads(Job* job) {
   JobList one;
   one.Push(job);
-  threads_.Submit(one);
+  threads_.Submit(one, 1);
 }
 
 void UringBackend::Collect() {

@@ -18,7 +18,7 @@ class UringBackend : public Backend {
   // 0, or a positive errno: then this backend cannot be used.
   int Open(size_t threads);
 
-  void Submit(JobList jobs) override;
+  void Submit(JobList jobs, size_t count) override;
   void Reap(JobList* finished) override;
   void WaitIdle() override;
   void Stop(bool cancel) override;

@@ -77,10 +77,10 @@ int ImageMedium::Fill(Job& job) {
   return NeedsOnePiece(job.op) ? Gather(job) : 0;
 }
 
-void ImageMedium::Submit(JobList jobs) {
+void ImageMedium::Submit(JobList jobs, size_t count) {
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    for (Job* job = jobs.head; job != nullptr; job = job->next) running_++;
+    running_ += count;
   }
   while (Job* job = jobs.Pop()) Begin(job);
 }

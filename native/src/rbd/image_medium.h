@@ -22,7 +22,7 @@ class ImageMedium : public Medium, public Backend {
   int Fill(Job& job) override;
   void Remove(const Job& close) override { slots_[close.file].reset(); }
 
-  void Submit(JobList jobs) override;
+  void Submit(JobList jobs, size_t count) override;
   void WaitIdle() override;
   // The library takes nothing back.
   void Stop(bool) override { WaitIdle(); }
