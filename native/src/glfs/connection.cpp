@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -10,6 +11,9 @@
 namespace tcmu::glfs {
 
 namespace {
+
+// A device that is opened again, and the next one that is checked, find the connection of the one before.
+constexpr unsigned kLookSeconds = 5;
 
 using Work = std::function<void()>;
 
@@ -41,7 +45,12 @@ void InBackground(Work work) {
 // Never destroyed: connections end while the process does.
 struct Registry {
   std::mutex mutex;
-  std::map<std::string, std::weak_ptr<Connection>> connections;
+  // What has no owner any more takes itself out.
+  struct Known {
+    std::weak_ptr<Connection> connection;
+    const Connection* self;
+  };
+  std::map<std::string, Known> connections;
 };
 Registry& registry() {
   static Registry* registry = new Registry();
@@ -58,27 +67,37 @@ std::string Address::Text() const {
 
 std::shared_ptr<Connection> Connection::To(const Address& address) {
   std::unique_lock<std::mutex> lock(registry().mutex);
-  std::weak_ptr<Connection>& known = registry().connections[address.Text()];
-  std::shared_ptr<Connection> connection = known.lock();
-  if (connection == nullptr) known = connection = std::make_shared<Connection>(address);
+  Registry::Known& known = registry().connections[address.Text()];
+  std::shared_ptr<Connection> connection = known.connection.lock();
+  if (connection == nullptr) {
+    connection = std::make_shared<Connection>(address);
+    known = {connection, connection.get()};
+  }
   return connection;
 }
 
 size_t Connection::Count() {
   std::unique_lock<std::mutex> lock(registry().mutex);
   size_t count = 0;
-  for (const auto& [text, connection] : registry().connections) count += !connection.expired();
+  for (const auto& [text, known] : registry().connections) count += !known.connection.expired();
   return count;
 }
 
+void Connection::Retire() {
+  std::unique_lock<std::mutex> lock(registry().mutex);
+  auto known = registry().connections.find(address_.Text());
+  // It may be another's place by now.
+  if (known != registry().connections.end() && known->second.self == this) registry().connections.erase(known);
+}
+
 Connection::~Connection() {
-  {
-    std::unique_lock<std::mutex> lock(registry().mutex);
-    auto known = registry().connections.find(address_.Text());
-    // Another one to the same address may have been made since.
-    if (known != registry().connections.end() && known->second.expired()) registry().connections.erase(known);
-  }
+  Retire();
   if (volume_ != nullptr) InBackground([volume = volume_] { library.glfs_fini(volume); });
+}
+
+// Until nobody else has had it at two looks.
+void Connection::Keep(const std::shared_ptr<Connection>& self) {
+  for (int unused = 0; unused < 2; unused = self.use_count() > 1 ? 0 : unused + 1) sleep(kLookSeconds);
 }
 
 int Connection::Connect() {
@@ -92,7 +111,11 @@ int Connection::Connect() {
   }
   if (result == 0) result = library.glfs_set_logging(volume, address_.log_file.empty() ? nullptr : address_.log_file.c_str(), address_.log_level);
   if (result == 0) result = library.glfs_init(volume);
-  if (result == 0) return volume_ = volume, 0;
+  if (result == 0) {
+    volume_ = volume;
+    InBackground([self = shared_from_this()] { Keep(self); });
+    return 0;
+  }
   int error = errno;
   InBackground([volume] { library.glfs_fini(volume); });
   return error > 0 ? -error : -ENOTCONN;

@@ -23,22 +23,26 @@ struct Address {
   std::string Text() const;
 };
 
-// A connection to a volume, one for all files of a process that are open on it: each costs seven threads or more. It ends with
-// the last of them, in the background: glfs_fini takes up to eleven seconds.
-class Connection {
+// A connection to a volume, one for all files of a process that are open on it: each costs seven threads or more. When nobody
+// has used it for a while it ends, in the background: glfs_fini takes up to eleven seconds.
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // The one to this address, made if there is none; not connected yet.
   static std::shared_ptr<Connection> To(const Address& address);
-  // How many there are in this process, without those that are ending.
+  // How many there are to be had in this process.
   static size_t Count();
 
   explicit Connection(const Address& address) : address_(address) {}
   ~Connection();
   // Waits until the volume is there: 0 or a negative errno. Another attempt after one that failed begins anew.
   int Connect();
+  // It does not work any more: who wants one from now on gets another.
+  void Retire();
   Volume volume() const { return volume_; }
 
  private:
+  static void Keep(const std::shared_ptr<Connection>& self);
+
   const Address address_;
   std::mutex mutex_;
   Volume volume_ = nullptr;

@@ -56,8 +56,14 @@ int FileSession::Connect(const Texts& arguments, Texts*) {
   return result;
 }
 
+static bool SaysLost(int error) { return error == ENOTCONN || error == EBADFD || error == ESTALE || error == ETIMEDOUT; }
+
 int FileSession::Opened(File file) {
-  if (file == nullptr) return -errno;
+  if (file == nullptr) {
+    int error = errno;
+    if (SaysLost(error)) connection_->Retire();
+    return -error;
+  }
   auto opened = std::make_shared<OpenFile>(file, connection_);
   std::unique_lock<std::mutex> lock(mutex_);
   file_ = opened;
