@@ -24,7 +24,7 @@ export function refuse(code: GlfsCode, facts: Readonly<Record<string, string | n
 
 /** Failures of one step of opening, by errno name; `*` is any other. */
 type Failures = Readonly<Record<string, GlfsCode>>
-export const connectFailures: Failures = { ENOENT: 'E_GLFS_VOLUME', '*': 'E_GLFS_UNREACHABLE' }
+export const connectFailures: Failures = { ENOENT: 'E_GLFS_VOLUME', EIO: 'E_GLFS_BRICKS', '*': 'E_GLFS_UNREACHABLE' }
 export const openFailures: Failures = {
   ENOENT: 'E_GLFS_MISSING', EISDIR: 'E_GLFS_FOLDER', ENOTCONN: 'E_GLFS_BRICKS', ETIMEDOUT: 'E_GLFS_BRICKS', '*': 'E_GLFS_ACCESS',
 }
