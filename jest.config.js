@@ -35,6 +35,7 @@ module.exports = {
     project('dbus', ['test/dbus/**/*.test.ts']),
     project('packaging', ['test/packaging/**/*.test.ts']),
     project('iscsi', ['test/iscsi/**/*.test.ts']),
+    project('backends', ['test/backends/**/*.test.ts']),
     project('kernel', ['test/kernel/**/*.test.ts'], { globalSetup: '<rootDir>/scripts/kernel-vm.mjs' }),
   ],
 }

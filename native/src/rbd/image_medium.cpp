@@ -90,13 +90,15 @@ void ImageMedium::Begin(Job* job) {
   ImageSession& session = *static_cast<Slot*>(job->context)->session;
   Image image = session.Hold();
   Completion completion;
-  job->result = image == nullptr ? -EBADF : rbd.aio_create_completion(job, Called, &completion);
-  if (job->result == 0) {
-    job->result = kStarts[static_cast<size_t>(job->op)](image, *job, completion);
-    if (job->result >= 0) return;
+  int error = image == nullptr ? -EBADF : rbd.aio_create_completion(job, Called, &completion);
+  if (error == 0) {
+    error = kStarts[static_cast<size_t>(job->op)](image, *job, completion);
+    // Called may have run, and the job be gone.
+    if (error >= 0) return;
     rbd.aio_release(completion);
   }
   if (image != nullptr) session.LetGo();
+  job->result = error;
   Finish(job);
 }
 

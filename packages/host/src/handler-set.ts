@@ -98,7 +98,7 @@ export class HandlerSet {
   async load(subtype: string): Promise<Handler> {
     const { isolate, placement } = this.options
     const accepted = this.registry.find(subtype)
-    const where = isolate ? placementOf(subtype, accepted.candidate.origin, placement) : 'inline'
+    const where = isolate ? placementOf(subtype, accepted.candidate.origin, placement, accepted.manifest.requires?.libraries) : 'inline'
     if (where !== 'inline') return this.supervisor.handler(accepted, where)
     const newer = this.registry.newerThanLoaded(subtype)
     if (newer !== undefined) this.log.warn(`${subtype}: version ${newer} is installed, and ${accepted.candidate.version} runs in this process: restart needed`)
