@@ -30,7 +30,6 @@ module.exports = {
     project('plugins', ['test/plugins/**/*.test.ts']),
     project('qcow', ['test/qcow/**/*.test.ts']),
     project('native', ['test/native/**/*.test.ts']),
-    project('backends', ['test/backends/**/*.test.ts']),
     project('fuzz', ['test/fuzz/**/*.test.ts']),
     project('dbus', ['test/dbus/**/*.test.ts']),
     project('packaging', ['test/packaging/**/*.test.ts']),

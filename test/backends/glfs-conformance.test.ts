@@ -1,7 +1,7 @@
 import glfs from '@tcmu/handler-glfs'
 import { handlerConformance } from '../../packages/host/src/testing'
 import type { IoEngine } from '../../packages/host/src/io'
-import { gluster, glusterLack } from '../lib/gluster'
+import { gluster, glusterLack } from './gluster'
 import { describeIf } from '../lib/requires'
 import { volumes } from './glfs-lib'
 

@@ -1,6 +1,6 @@
 import { connect, createServer, type Server } from 'node:net'
 import { statSync } from 'node:fs'
-import { gluster, glusterLack } from '../lib/gluster'
+import { gluster, glusterLack } from './gluster'
 import { describeIf } from '../lib/requires'
 import { BLOCK, connections, fill, holds, MiB, volumes } from './glfs-lib'
 

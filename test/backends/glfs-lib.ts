@@ -3,7 +3,7 @@ import { loadGlfs } from '@tcmu/native/glfs'
 import type { DeviceRuntime } from '../../packages/host/src/device'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
 import { type Initiator, initiatorOf, LogLines, testDevice, type TestDeviceOptions } from '../../packages/host/src/testing'
-import type { GlusterNode } from '../lib/gluster'
+import type { GlusterNode } from './gluster'
 
 export const BLOCK = 512
 export const MiB = 2 ** 20

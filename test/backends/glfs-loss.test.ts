@@ -1,4 +1,4 @@
-import { gluster, glusterLack } from '../lib/gluster'
+import { gluster, glusterLack } from './gluster'
 import { describeIf } from '../lib/requires'
 import { pause, until } from '../lib/run'
 import { BLOCK, fill, holds, MiB, type Served, volumes } from './glfs-lib'

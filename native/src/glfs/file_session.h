@@ -13,6 +13,8 @@ class FileSession : public Session {
  public:
   static std::shared_ptr<Session> Make(std::function<void()>) { return std::make_shared<FileSession>(); }
   int Call(const std::string& name, const Texts& arguments, Texts* results) override;
+  // glfs_init waits for minutes for a server that does not answer.
+  bool MayBeLeft() const override { return true; }
   // Waits for nothing: who has I/O under way holds the file.
   void End() override;
 

@@ -1,6 +1,7 @@
 import { type BlockIo, type BlockRange, type DeviceInfo, type IoImage, type Result, Status } from '@tcmu/host/handler'
 import type { NativeGlfs, NativeSession } from '@tcmu/native/glfs'
 import { answerOf, type Loss } from './answers'
+import { within } from './deadline'
 import { type Location, locationText } from './location'
 import { refuse } from './refuse'
 
@@ -8,13 +9,6 @@ import { refuse } from './refuse'
 const CLOSE_MS = 5000
 
 const errnoName = (error: unknown): string => String((error as { code?: unknown }).code)
-
-/** Resolves to undefined when it takes longer than closing may. */
-async function within<T>(work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, CLOSE_MS, undefined)))
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
 
 export interface FileFacts {
   readonly location: Location
@@ -156,9 +150,9 @@ export class VolumeFile {
   /** What a brick does not answer to is left to the background. */
   async close(): Promise<void> {
     this.closing = true
-    if (!this.lost && this.dirty) await within(this.flush())
+    if (!this.lost && this.dirty) await within(CLOSE_MS, this.flush())
     if (this.dirty) this.dev.log.warn(`${this.name} is closed with writes that may not have reached a brick`)
-    await within(this.image.close())
-    await within(this.session.close())
+    await within(CLOSE_MS, this.image.close())
+    await within(CLOSE_MS, this.session.close())
   }
 }

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Lack, requires } from './requires'
-import { run, until } from './run'
+import { type Lack, requires } from '../lib/requires'
+import { run, until } from '../lib/run'
 
 /** Where clients expect glusterd. Each node has a loopback address to itself, so that all can use it. */
 const PORT = 24007
