@@ -23,18 +23,18 @@ describeIf(glusterLack(), 'a file of a Gluster volume', () => {
   })
 
   test('is not made otherwise', async () => {
-    expect(await refused(at.serve(at.config('none.img')))).toMatch(/^E_GLFS_MISSING: vol@127\.[\d.]+\/none\.img is not there\. Correct the path, or have it made: option `create`, and a size for test/)
-    expect(await refused(at.serve(at.config('none.img'), { sizeBytes: 0, options: { create: true } }))).toMatch(/^E_GLFS_MISSING/)
+    expect(await refused(at.serve(at.config('none.img')))).toMatch(/: vol@127\.[\d.]+\/none\.img is not there\. Correct the path, or have it made: option `create`, and a size for the LUN/)
+    expect(await refused(at.serve(at.config('none.img'), { sizeBytes: 0, options: { create: true } }))).toMatch(/^E_GLFS_MISSING: .*have it made/)
     expect(await refused(at.make('no/such/folder.img'))).toMatch(/^E_GLFS_MISSING/)
     expect(await refused(at.serve(at.config('.')))).toMatch(/^E_GLFS_FOLDER: .* is a folder; name a file/)
   })
 
   test('of a volume or server that is not there is refused with a sentence', async () => {
-    expect(await refused(at.serve(at.config('x', 'nosuch')))).toMatch(/^E_GLFS_VOLUME: the servers of nosuch@.* know no volume nosuch, or do not tell/)
-    expect(await refused(at.serve('vol@127.77.0.0/x'))).toMatch(/^E_GLFS_UNREACHABLE: the servers of vol@127\.77\.0\.0\/x could not be reached \(ENOTCONN\)/)
-    expect(await refused(at.serve('vol@no-such-host.invalid/x'))).toMatch(/^E_GLFS_UNREACHABLE/)
+    expect(await refused(at.serve(at.config('x', 'nosuch')))).toMatch(/^E_CONFIG_REFUSED: .*: the servers of nosuch@.* know no volume nosuch, or do not tell/)
+    expect(await refused(at.serve('vol@127.77.0.0/x'))).toMatch(/: the servers of vol@127\.77\.0\.0\/x could not be reached \(ENOTCONN\)/)
+    expect(await refused(at.serve('vol@no-such-host.invalid/x'))).toMatch(/could not be reached/)
     await node().killBrick('other')
-    expect(await refused(at.make('x', MiB, { config: at.config('x', 'other') }))).toMatch(/^E_GLFS_BRICKS: .* glusterd answers, but no brick of other does/)
+    expect(await refused(at.make('x', MiB, { config: at.config('x', 'other') }))).toMatch(/^E_CONFIG_REFUSED: .* glusterd answers, but no brick of other does/)
     await node().startBrick('other')
   })
 

@@ -12,6 +12,7 @@ const FileSession::Row FileSession::kRows[] = {
     {"create", 1, Row::kVolume, &FileSession::Create},
     {"truncate", 1, Row::kFile, &FileSession::Truncate},
     {"stat", 0, Row::kFile, &FileSession::Stat},
+    {"extents", 2, Row::kFile, &FileSession::Extents},
     {"space", 0, Row::kFile, &FileSession::Space},
     {"enforceLocks", 0, Row::kFile, &FileSession::Enforce},
     {"lock", 0, Row::kFile, &FileSession::Lock},
@@ -94,6 +95,26 @@ int FileSession::Stat(const Texts&, Texts* results) {
   int result = Checked(library.glfs_fstat(file()->get(), &st));
   if (result == 0) *results = {std::to_string(st.st_size), std::to_string(st.st_blocks * kStatBlock)};
   return result;
+}
+
+// extents(offset, length): pairs of texts, where something is stored and how much. What has more pieces than this is all stored.
+int FileSession::Extents(const Texts& arguments, Texts* results) {
+  constexpr size_t kMaxTexts = 2 * 4096;
+  File file = this->file()->get();
+  off_t at = strtoll(arguments[0].c_str(), nullptr, 10);
+  const off_t end = at + strtoll(arguments[1].c_str(), nullptr, 10);
+  while (at < end) {
+    off_t data = results->size() < kMaxTexts ? library.glfs_lseek(file, at, SEEK_DATA) : at;
+    // ENXIO: nothing is stored any more.
+    if (data < 0) return errno == ENXIO ? 0 : -errno;
+    if (data >= end) return 0;
+    off_t hole = results->size() < kMaxTexts ? library.glfs_lseek(file, data, SEEK_HOLE) : end;
+    if (hole <= data || hole > end) hole = end;
+    results->push_back(std::to_string(data));
+    results->push_back(std::to_string(hole - data));
+    at = hole;
+  }
+  return 0;
 }
 
 // Bytes that the volume has left.

@@ -38,6 +38,7 @@ class FileSession : public Session {
   int Create(const Texts& arguments, Texts* results);
   int Truncate(const Texts& arguments, Texts* results);
   int Stat(const Texts& arguments, Texts* results);
+  int Extents(const Texts& arguments, Texts* results);
   int Space(const Texts& arguments, Texts* results);
   int Enforce(const Texts& arguments, Texts* results);
   int Lock(const Texts& arguments, Texts* results);

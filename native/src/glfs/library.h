@@ -30,6 +30,7 @@ constexpr int kMandatory = 1;
   CALL(File, glfs_creat, (Volume, const char* path, int flags, mode_t mode))                        \
   CALL(int, glfs_close, (File))                                                                     \
   CALL(int, glfs_fstat, (File, struct stat*))                                                       \
+  CALL(off_t, glfs_lseek, (File, off_t offset, int whence))                                         \
   CALL(int, glfs_statvfs, (Volume, const char* path, struct statvfs*))                              \
   CALL(int, glfs_fsetxattr, (File, const char* name, const void* value, size_t size, int flags))
 

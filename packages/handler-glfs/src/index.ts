@@ -1,19 +1,16 @@
 import { type DeviceInfo, defineHandler, Status } from '@tcmu/host/handler'
-import { parseLocation } from './location'
-import { closeVolumeFile, type GlfsOptions, openVolumeFile } from './open'
+import { checkFile } from './check'
+import { closeVolumeFile, openVolumeFile } from './open'
+import type { GlfsOptions } from './session'
 import type { VolumeFile } from './volume-file'
 
-export type { GlfsOptions } from './open'
+export type { GlfsOptions } from './session'
 
 export default defineHandler({
   subtype: 'glfs',
   summary: 'files on Gluster volumes, through libgfapi',
 
-  checkConfig(config: string) {
-    const parsed = parseLocation(config)
-    return typeof parsed === 'string' ? parsed : true
-  },
-
+  checkConfig: (config: string, options?: GlfsOptions) => checkFile(config, options),
   open: (dev: DeviceInfo<GlfsOptions>): Promise<VolumeFile> => openVolumeFile(dev),
   close: (file) => closeVolumeFile(file),
 
@@ -22,6 +19,7 @@ export default defineHandler({
   flush: (file) => file.flush(),
   unmap: (file, range) => file.unmap(range),
   writeSame: (file, io) => file.writeSame(io),
+  extents: (file, range) => file.extents(range),
   space: (file) => file.space(),
   reconfigure: (file, change) => (change.kind === 'size' ? file.resize(change.sizeBytes) : Status.NOT_HANDLED),
   lock: (file) => file.lock(),

@@ -3,6 +3,7 @@ import { TcmuError } from '@tcmu/host/handler'
 /** Why a file is refused: code, what happened to which file, and what to do. Codes are listed in README.md. */
 const sentences = {
   E_GLFS_LIBRARY: 'libgfapi, which glfs needs, cannot be used: {reason}. Install it (Debian: apt-get install {package}), or give the LUN another handler',
+  E_GLFS_CONFIG: '{device}: {reason}',
   E_GLFS_VOLUME: 'the servers of {location} know no volume {volume}, or do not tell this client of it. `gluster volume list` says which there are, its option auth.allow who may have it',
   E_GLFS_UNREACHABLE: 'the servers of {location} could not be reached ({code}). See that glusterd runs there and that its port is let through; several servers can be named, as in {volume}@host1,host2/file',
   E_GLFS_BRICKS: '{location} cannot be opened: glusterd answers, but no brick of {volume} does ({code}). See `gluster volume status {volume}`',

@@ -1,7 +1,8 @@
-import { type BlockIo, type BlockRange, type DeviceInfo, type IoImage, type Result, Status } from '@tcmu/host/handler'
+import { type BlockIo, type BlockRange, type DeviceInfo, type Extent, type IoImage, type Result, Status } from '@tcmu/host/handler'
 import type { NativeGlfs, NativeSession } from '@tcmu/native/glfs'
 import { answerOf, type Loss } from './answers'
 import { within } from './deadline'
+import { extentsOf } from './extents'
 import { type Location, locationText } from './location'
 import { refuse } from './refuse'
 
@@ -94,6 +95,16 @@ export class VolumeFile {
     if (data.compare(new Uint8Array(data.length)) !== -1) return Status.NOT_HANDLED
     this.begun++
     return this.image.zero(offset, length)
+  }
+
+  /** Bricks do not know yet what is in this process's memory. Where a brick cannot tell, everything is mapped. */
+  async extents({ offset, length }: BlockRange): Promise<readonly Extent[]> {
+    await this.image.flush()
+    const numbers = await this.session.call('extents', String(offset), String(length)).catch((error: unknown) => {
+      if (!['EINVAL', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoName(error))) throw error
+      return [String(offset), String(length)]
+    })
+    return extentsOf(numbers.map(Number), offset, length)
   }
 
   async space(): Promise<{ used: number; available: number }> {
