@@ -31,6 +31,6 @@ export const openFailures: Failures = {
 }
 
 export function refusalOf(failures: Failures, error: unknown, facts: Readonly<Record<string, string | number>>): TcmuError {
-  const code = String((error as { code?: unknown }).code ?? 'unknown')
+  const code = String((error as NodeJS.ErrnoException).code)
   return refuse(failures[code] ?? failures['*']!, { ...facts, code }, error)
 }
