@@ -1,12 +1,9 @@
-import { type DeviceInfo, type DeviceProperties, Status, TcmuError } from '@tcmu/host/handler'
+import { type DeviceInfo, type DeviceProperties, TcmuError } from '@tcmu/host/handler'
 import { library } from './library'
 import { type Location, locationText, parseLocation } from './location'
 import { openFailures, refusalOf, refuse } from './refuse'
 import { type Call, type Connected, factsOf, type GlfsOptions, pathOf, withVolume } from './session'
-import { VolumeFile } from './volume-file'
-
-/** What file systems of bricks free and what they move at a time. */
-const BRICK_BLOCK = 4096
+import { BRICK_BLOCK, VolumeFile } from './volume-file'
 
 /** Whether a device that was closed here had writes that may be lost; one that ended with its process is not among them. */
 const leftDirty = new Map<string, boolean>()
@@ -43,14 +40,6 @@ function fitSize(dev: DeviceInfo, location: Location, fileBytes: number): void {
   dev.resized(whole)
 }
 
-/** Beyond the end there is nothing to lose, and a discard there makes the file no larger. */
-async function canDiscard(file: VolumeFile, fileBytes: number): Promise<boolean> {
-  const beyond = Math.ceil(fileBytes / BRICK_BLOCK) * BRICK_BLOCK
-  const status = file.readOnly ? Status.NOT_HANDLED : await file.image.discard(beyond, BRICK_BLOCK)
-  if (status === Status.BUSY) throw Object.assign(new Error('ENOTCONN: discard'), { code: 'ENOTCONN' })
-  return status !== Status.NOT_HANDLED
-}
-
 function describe(dev: DeviceInfo, file: VolumeFile, discards: boolean): void {
   dev.declare({
     readOnly: file.readOnly,
@@ -66,7 +55,7 @@ async function attach(dev: DeviceInfo<GlfsOptions>, location: Location, { native
   fitSize(dev, location, bytes)
   const file = new VolumeFile(dev, { location, native, session, readOnly, bytes, lost: dev.reopen && (leftDirty.get(dev.name) ?? true) })
   try {
-    describe(dev, file, await canDiscard(file, bytes))
+    describe(dev, file, await file.begin())
   } catch (error) {
     await file.image.close()
     throw error

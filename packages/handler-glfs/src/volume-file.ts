@@ -9,6 +9,9 @@ import { refuse } from './refuse'
 /** How long closing waits for a brick that does not answer; libgfapi itself waits up to twice `network.ping-timeout`. */
 const CLOSE_MS = 5000
 
+/** What file systems of bricks free and what they move at a time. */
+export const BRICK_BLOCK = 4096
+
 const errnoName = (error: unknown): string => String((error as { code?: unknown }).code)
 
 export interface FileFacts {
@@ -35,6 +38,8 @@ export class VolumeFile {
   private flushed = 0
   /** Other clients are kept out by a lock that this one took. */
   private locked = false
+  /** Until then the device is not there to be told of losses. */
+  private opened = false
   private closing = false
   private reported = false
 
@@ -52,10 +57,23 @@ export class VolumeFile {
   }
 
   private lose(loss: Loss): void {
-    if (this.closing || this.reported || (loss === 'lock-lost' && !this.locked)) return
+    if (!this.opened && loss === 'connection-lost') this.reported = true
+    if (!this.opened || this.closing || this.reported || (loss === 'lock-lost' && !this.locked)) return
     this.reported = true
     this.locked = false
     this.dev.report(loss)
+  }
+
+  /**
+   * The device may begin: whether its bricks can discard. Beyond the end there is nothing to lose, and a discard there makes the file
+   * no larger. Rejects when they are gone; another client's lock in the way is no answer, and no loss.
+   */
+  async begin(): Promise<boolean> {
+    const beyond = Math.ceil(this.bytes / BRICK_BLOCK) * BRICK_BLOCK
+    const status = this.readOnly ? Status.NOT_HANDLED : await this.image.discard(beyond, BRICK_BLOCK)
+    if (this.reported) throw Object.assign(new Error('ENOTCONN: discard'), { code: 'ENOTCONN' })
+    this.opened = true
+    return status !== Status.NOT_HANDLED
   }
 
   read({ data, offset }: BlockIo): Result {
