@@ -4,6 +4,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { createIoEngine } from '../../packages/host/dist/io'
 import { initiatorOf, testDevice } from '../../packages/host/dist/testing'
 import handler from '../../packages/handler-glfs/dist'
+import { library } from '../../packages/handler-glfs/dist/library'
 import { LIBGFAPI, loadGlfs } from '../../native/dist/glfs'
 import { pause } from '../lib/run'
 
@@ -78,6 +79,14 @@ const cases: Readonly<Record<string, (config: string) => Promise<void>>> = {
     await device.close(1000)
     say('end')
     process.exit(0)
+  },
+  async 'no-library'() {
+    try {
+      library('libgfapi.so.99')
+    } catch (error) {
+      say((error as Error).message)
+    }
+    say('end')
   },
   /** A server that takes connections and answers nothing: opening fails in time, and the end does not wait for it. */
   async 'exit-while-connecting'(config) {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { qemuIo, run, runOk, until } from '../lib/run'
 import { describeIf, requires } from '../lib/requires'
 import { bench, cli, type HostProcess } from '../lib/serve'
@@ -74,6 +74,25 @@ describeIf(requires.all(glusterLack(), requires.qemu(), requires.libiscsi()), 'a
     const host = await here.start({ luns })
     await qemuIo(host.url, ['read -P 0x52 0 16M'])
     await host.end()
+  })
+
+  test('a brick that is killed and started again: its state is told, and I/O goes on', async () => {
+    const host = await here.start({ luns: [await lun('outage.img')] })
+    const sockets = readdirSync(here.folder).filter((name) => name.endsWith('.sock'))
+    const states = async (): Promise<string> =>
+      (await Promise.all(sockets.map((s) => run(process.execPath, [cli, 'devices', '--socket', here.path(s)])))).map((r) => r.text).join('')
+    await qemuIo(host.url, ['write -f -P 1 0 1M'])
+    await node().killBrick('vol')
+    // QEMU asks again after BUSY, but soon waits for minutes.
+    const write = (): Promise<boolean> => run('qemu-io', ['-f', 'raw', '-c', 'write -f -P 2 0 1M', host.url], { timeoutMs: 3000 }).then(({ code }) => code === 0, () => false)
+    expect(await write()).toBe(false)
+    await until(() => /does not open: .*no brick of vol does/.test(host.output), 'the log says why', 30_000)
+    expect(await states()).toMatch(/disk\s.*recovering/)
+    await node().startBrick('vol')
+    await until(write, 'I/O goes on', 60_000)
+    await qemuIo(host.url, ['read -P 2 0 1M', 'flush'])
+    expect(await states()).toMatch(/disk\s.*running/)
+    expect(await host.end()).toBe(0)
   })
 
   test.each([
