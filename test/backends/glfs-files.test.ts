@@ -1,5 +1,6 @@
 import { connect, createServer, type Server } from 'node:net'
-import { statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { gluster, glusterLack } from './gluster'
 import { describeIf } from '../lib/requires'
 import { BLOCK, connections, fill, holds, MiB, volumes } from './glfs-lib'
@@ -79,6 +80,15 @@ describeIf(glusterLack(), 'a file of a Gluster volume', () => {
     const lba = 4 * MiB / BLOCK
     expect(await s.disk.write(lba, Buffer.alloc(BLOCK, 1))).toMatchObject({ status: 2 })
     expect(statSync(node().brickFile('vol', 'short.img')).size).toBe(4 * MiB)
+  })
+
+  test('has a log of libgfapi where that is asked for, and nowhere else', async () => {
+    const logs = (): readonly string[] => (existsSync('/var/log/glusterfs') ? readdirSync('/var/log/glusterfs') : []).filter((name) => name.startsWith(node().address))
+    const logFile = join(node().folder, 'client.log')
+    const s = await at.make('logged.img', MiB, { options: { logFile, logLevel: 'debug' } })
+    await fill(s, 1, 0, BLOCK)
+    expect(readFileSync(logFile, 'utf8')).toMatch(/vol-client-0/)
+    expect(logs()).toEqual([])
   })
 
   test('shares its connection with others of the volume', async () => {

@@ -15,6 +15,8 @@ namespace {
 // A device that is opened again, and the next one that is checked, find the connection of the one before.
 constexpr unsigned kLookSeconds = 5;
 
+const std::string kNowhere = "/dev/null";
+
 using Work = std::function<void()>;
 
 void* Run(void* given) {
@@ -109,7 +111,9 @@ int Connection::Connect() {
   for (const Server& server : address_.servers) {
     if (result == 0) result = library.glfs_set_volfile_server(volume, server.transport.c_str(), server.host.c_str(), server.port);
   }
-  if (result == 0) result = library.glfs_set_logging(volume, address_.log_file.empty() ? nullptr : address_.log_file.c_str(), address_.log_level);
+  // Without a name it would choose one in /var/log.
+  const std::string& log = address_.log_file.empty() ? kNowhere : address_.log_file;
+  if (result == 0) result = library.glfs_set_logging(volume, log.c_str(), address_.log_level);
   if (result == 0) result = library.glfs_init(volume);
   if (result == 0) {
     volume_ = volume;

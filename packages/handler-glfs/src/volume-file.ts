@@ -101,6 +101,13 @@ export class VolumeFile {
     return status
   }
 
+  /** For our own purposes: what fails now is told at the next flush of an initiator. */
+  private async flushAside(): Promise<void> {
+    if (this.lost) return
+    const status = await this.flush()
+    if (status !== Status.OK && status !== Status.BUSY) this.lost = true
+  }
+
   unmap({ offset, length }: BlockRange): Result {
     if (this.readOnly) return Status.WRITE_PROTECTED
     this.begun++
@@ -117,7 +124,7 @@ export class VolumeFile {
 
   /** Bricks do not know yet what is in this process's memory. Where a brick cannot tell, everything is mapped. */
   async extents({ offset, length }: BlockRange): Promise<readonly Extent[]> {
-    await this.image.flush()
+    await this.flushAside()
     const numbers = await this.session.call('extents', String(offset), String(length)).catch((error: unknown) => {
       if (!['EINVAL', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoName(error))) throw error
       return [String(offset), String(length)]
@@ -179,7 +186,7 @@ export class VolumeFile {
   /** What a brick does not answer to is left to the background. */
   async close(): Promise<void> {
     this.closing = true
-    if (!this.lost && this.dirty) await within(CLOSE_MS, this.flush())
+    if (this.dirty) await within(CLOSE_MS, this.flushAside())
     if (this.dirty) this.dev.log.warn(`${this.name} is closed with writes that may not have reached a brick`)
     await within(CLOSE_MS, this.image.close())
     await within(CLOSE_MS, this.session.close())
