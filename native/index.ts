@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 6
+export const ABI_VERSION = 7
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -24,10 +24,13 @@ export const IoOp = {
   TRUNCATE: 10,
   /** Frees the slot, after every operation on it; later rows fail with EBADF. */
   CLOSE: 11,
+  /** As SEEK_DATA and SEEK_HOLE, by the file system's own map (FIEMAP): storage that was reserved and never written is a hole. */
+  SEEK_WRITTEN: 12,
+  SEEK_UNWRITTEN: 13,
   /** Of storage libraries: the memory of the row, over and over. */
-  WRITE_SAME: 12,
+  WRITE_SAME: 14,
   /** Of storage libraries: memory is what must be there, then what is to be written. EILSEQ when it differs. */
-  COMPARE_AND_WRITE: 13,
+  COMPARE_AND_WRITE: 15,
 } as const
 
 /** Flag of WRITEV: on the medium when it completes (RWF_DSYNC). Of ZERO on an image: with storage. */

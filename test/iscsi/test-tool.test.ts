@@ -6,5 +6,5 @@ wholeTool(
   '512-byte blocks, thin', 'thin512', { lun: 'wide512', families: unaligned }, { lun: 'atomic', families: ['ALL.WriteAtomic16'] }, protectedLun,
   { lun: 'slow512', families: ['ALL.Sanitize.Reset'] },
 )
-wholeTool('512-byte blocks, thick', 'thick512', protectedLun)
+wholeTool('512-byte blocks, thick', 'thick512', { lun: 'wideThick512', families: unaligned }, protectedLun, { lun: 'slowThick512', families: ['ALL.Sanitize.Reset'] })
 readOnlyTool('512-byte blocks, write protected', 'readOnly512')

@@ -13,8 +13,6 @@ const free: readonly RegExp[] = [
   /^WRITESAME1[06] does not support 0-blocks/,
   /^SANITIZE CRYPTO_ERASE is not implemented/,
 ]
-/** Tests of thin provisioning, which a fully provisioned disk has not. They do not count as skipped there. */
-const thin: readonly RegExp[] = [/^Logical unit is fully provisioned/, /^UNMAP is not implemented/, /^GET_LBA_STATUS is not implemented/, /^SANITIZE BLOCK_ERASE is not implemented/]
 /** How the tool says that a command that writes was refused with DATA PROTECT, 27/00; its asynchronous writes say less. */
 const protectedMedium = /0x2700|WRITE_PROTECTED|test_async_(write|abort_simple)\.c:\d+ +- CU_ASSERT_NOT_EQUAL\(status,SCSI_STATUS_CHECK_CONDITION\)/
 
@@ -90,16 +88,13 @@ export function wholeTool(title: string, lun: Lun, ...supplements: readonly Supp
   describeIf(lack, `libiscsi's test tool, ${title}`, () => {
     if (lack) return nothingToRun()
     const ran = supplemented(lun, supplements)
-    const thick = lun.startsWith('thick')
     complete(ran, title)
     test('nothing fails', () => expect(named(of(ran, 'failed'))).toEqual([]))
     test('skips only what a disk need not have', () => {
-      const skipped = of(ran, 'skipped').filter((t) => !matches(t, [...free, ...(thick ? [...thin, slowMedium] : [])]))
+      const skipped = of(ran, 'skipped').filter((t) => !matches(t, free))
       expect(named(skipped)).toEqual([])
     })
-    test(`skips at most ${MOST_SKIPPED}${thick ? ' besides thin provisioning' : ''}`, () => {
-      expect(of(ran, 'skipped').filter((t) => !thick || !matches(t, thin)).length).toBeLessThanOrEqual(MOST_SKIPPED)
-    })
+    test(`skips at most ${MOST_SKIPPED}`, () => expect(of(ran, 'skipped').length).toBeLessThanOrEqual(MOST_SKIPPED))
     survived(ran)
     report(ran)
   })

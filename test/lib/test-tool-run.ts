@@ -17,20 +17,24 @@ const DEADLINE_MS = 400_000
 /** What the tool is run against, as `--lun` says it; `FOLDER` becomes a folder that is gone afterwards. */
 export const luns = {
   thin512: 'name=disk,size=100M,cfgstring=file/FOLDER/disk.img',
-  thick512: 'name=disk,size=100M,physicalblocksize=4096,thick,cfgstring=file/FOLDER/disk.img',
+  thick512: 'name=disk,size=100M,thick,cfgstring=file/FOLDER/disk.img',
   readOnly512: 'name=disk,size=100M,readonly,cfgstring=file/FOLDER/disk.img',
   thin4096: 'name=disk,size=100M,blocksize=4096,cfgstring=file/FOLDER/disk.img',
-  thick4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,thick,cfgstring=file/FOLDER/disk.img',
+  thick4096: 'name=disk,size=100M,blocksize=4096,thick,cfgstring=file/FOLDER/disk.img',
   readOnly4096: 'name=disk,size=100M,blocksize=4096,readonly,cfgstring=file/FOLDER/disk.img',
   /** Physical blocks of several logical ones. */
   wide512: 'name=disk,size=100M,physicalblocksize=4096,cfgstring=file/FOLDER/disk.img',
   wide4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,cfgstring=file/FOLDER/disk.img',
   /** Physical blocks of eight logical ones, and atomic writes. */
   atomic: 'name=disk,size=100M,cfgstring=wide/',
+  wideThick512: 'name=disk,size=100M,physicalblocksize=4096,thick,cfgstring=file/FOLDER/disk.img',
+  wideThick4096: 'name=disk,size=100M,blocksize=4096,physicalblocksize=16384,thick,cfgstring=file/FOLDER/disk.img',
   /** Behind three filters that keep what a disk is. */
   chain512: 'name=disk,filters=stats+cache:size=16M+offset:offset=1M,cfgstring=file/FOLDER/disk.img',
   /** Takes twenty seconds to overwrite. */
   slow512: 'name=disk,size=64M,cfgstring=wiping/300',
+  slowThick512: 'name=disk,size=64M,thick,cfgstring=wiping/300',
+  slowThick4096: 'name=disk,size=64M,blocksize=4096,thick,cfgstring=wiping/300',
   slow4096: 'name=disk,size=64M,blocksize=4096,cfgstring=wiping/300',
 } as const
 

@@ -2,9 +2,11 @@ import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync
 import { join } from 'node:path'
 import fc from 'fast-check'
 import handler from '@tcmu/handler-file'
+import type { HandlerIo } from '@tcmu/host/handler'
+import { LbaStatusDescriptor, LbaStatusHeader, Status } from '@tcmu/host/scsi'
 import type { DeviceRuntime } from '../../packages/host/src/device'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
-import { attach, type Initiator, initiatorOf, testDevice, type TestDeviceOptions } from '../../packages/host/src/testing'
+import { attach, cdb, type Initiator, initiatorOf, testDevice, type TestDeviceOptions } from '../../packages/host/src/testing'
 import { testIf } from '../lib/requires'
 import { backends, temporaryFolder } from './lib'
 
@@ -34,6 +36,38 @@ test('a missing file is made, sparse and of the size of the device', async () =>
   const disk = await serve(path, { sizeBytes: 64 * MiB })
   expect([statSync(path).size, statSync(path).blocks]).toEqual([64 * MiB, 0])
   expect((await disk.read({ lba: 1000, blocks: 8 })).data.every((b) => b === 0)).toBe(true)
+})
+
+/** st_blocks counts 512 bytes each. */
+const storage = (path: string): number => statSync(path).blocks * 512
+
+test('a thick device has all of its storage from the start, keeps it through UNMAP, and gets more when it grows', async () => {
+  const path = fresh()
+  const disk = await serve(path, { sizeBytes: 8 * MiB, thick: true })
+  expect(storage(path)).toBeGreaterThanOrEqual(8 * MiB)
+  expect(await disk.write(0, blocks(4096, 1))).toMatchObject(good)
+  expect(await disk.synchronizeCache()).toMatchObject(good)
+  const state = async (lba: number): Promise<number> =>
+    LbaStatusDescriptor.decode((await disk.send(cdb.getLbaStatus({ lba, allocation: 24 }), { dataIn: 24 })).data, LbaStatusHeader.size).provisioning
+  expect([await state(0), await state(8192)]).toEqual([0, 2])
+  expect(await disk.unmap([{ lba: 0, blocks: 2048 }])).toMatchObject(good)
+  const back = await disk.read({ lba: 0, blocks: 2050 })
+  expect(back.data.subarray(0, 2048 * BLOCK).every((b) => b === 0)).toBe(true)
+  expect(Buffer.from(back.data.subarray(2048 * BLOCK))).toEqual(blocks(2050, 1).subarray(2048 * BLOCK))
+  // Reading has brought pages of zeroes into the cache, which lseek would take for data.
+  expect([await state(0), await state(2048)]).toEqual([2, 0])
+  expect(storage(path)).toBeGreaterThanOrEqual(8 * MiB)
+  expect(await device!.reconfigure({ kind: 'size', sizeBytes: 16 * MiB })).toBe(Status.OK)
+  expect(storage(path)).toBeGreaterThanOrEqual(16 * MiB)
+})
+
+test('a file system without the room refuses a thick device with a sentence, one that cannot reserve makes it fully provisioned', async () => {
+  const refusing = (answer: () => Promise<Status>): HandlerIo => ({ open: async (...args) => Object.assign(await engine.open(...args), { allocate: answer }) })
+  const path = fresh()
+  const full = refusing(async () => { throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }) })
+  await expect(testDevice(handler, { config: path, io: full, thick: true })).rejects.toThrow(/^E_FILE_SPACE: .*disk-\d+: its file system has not the \d+ bytes that thick \w+ wants reserved; free some, or leave `thick` out$/)
+  device = await testDevice(handler, { config: path, io: refusing(async () => Status.NOT_HANDLED), thick: true })
+  expect(device.abilities.unmap).toBe('none')
 })
 
 test('what is written is in the file, also after a new start', async () => {

@@ -20,7 +20,7 @@ const number = fc.oneof(fc.nat(4).map((n) => n * 512), fc.double(), fc.integer()
 const usual = (value: number, odd: fc.Arbitrary<number>): fc.Arbitrary<number> => fc.oneof({ arbitrary: fc.constant(value), weight: 3 }, { arbitrary: odd, weight: 1 })
 
 /** Transfers and what changes nothing: a random truncate would make files of exabytes. */
-const op = fc.oneof({ arbitrary: fc.constantFrom(IoOp.READV, IoOp.WRITEV), weight: 5 }, { arbitrary: fc.constantFrom(IoOp.SYNC, IoOp.SEEK_DATA, IoOp.SIZE, IoOp.WRITE_SAME, IoOp.COMPARE_AND_WRITE, 14, -1, 99), weight: 1 })
+const op = fc.oneof({ arbitrary: fc.constantFrom(IoOp.READV, IoOp.WRITEV), weight: 5 }, { arbitrary: fc.constantFrom(IoOp.SYNC, IoOp.SEEK_DATA, IoOp.SEEK_WRITTEN, IoOp.SIZE, IoOp.WRITE_SAME, IoOp.COMPARE_AND_WRITE, 16, -1, 99), weight: 1 })
 
 const row = fc.record({
   op, flags: word, file: usual(0, word), area: usual(0, word), iovFirst: usual(0, word), iovCount: usual(2, word), token: word,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "file_job.h"
 #include "file_medium.h"
 
 namespace tcmu {

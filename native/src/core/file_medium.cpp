@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "file_job.h"
 #include "thread_backend.h"
 #include "uring_backend.h"
 
@@ -57,7 +58,7 @@ bool FileMedium::Add(const Napi::CallbackInfo& info, size_t slot) {
 }
 
 int FileMedium::Fill(Job& job) {
-  if (job.op > Op::kClose) return -EOPNOTSUPP;
+  if (job.op == Op::kWriteSame || job.op == Op::kCompareAndWrite) return -EOPNOTSUPP;
   File& file = files_[job.file];
   job.fd = file.fd;
   job.direct = file.direct.offset;

@@ -22,9 +22,11 @@ enum class Op : int32_t {
   kSize = 9,
   kTruncate = 10,
   kClose = 11,
-  kWriteSame = 12,
-  kCompareAndWrite = 13,
-  kCount = 14,
+  kSeekWritten = 12,
+  kSeekUnwritten = 13,
+  kWriteSame = 14,
+  kCompareAndWrite = 15,
+  kCount = 16,
 };
 
 constexpr bool HasMemory(Op op) {
@@ -78,18 +80,5 @@ struct JobList {
   void Append(JobList jobs);
   JobList Take();
 };
-
-// Do the job, however long it takes.
-void Run(Job& job);
-
-// A system call moved `n` bytes of a transfer, or said why not (a negative errno): true when that was the end of the job.
-bool Moved(Job& job, int64_t n);
-
-enum class Outcome { kDone, kWouldBlock, kUnsupported };
-// Do as much of a transfer as needs no waiting (RWF_NOWAIT). kUnsupported: this file cannot be asked that way.
-Outcome RunWithoutWaiting(Job& job);
-
-// Whether the file lies in memory (tmpfs, ramfs). Such file systems refuse RWF_NOWAIT, and never wait for a device.
-bool LiesInMemory(int fd);
 
 }  // namespace tcmu

@@ -16,6 +16,7 @@
 #include "addon.h"
 #include "direct.h"
 #include "errors.h"
+#include "file_job.h"
 
 namespace tcmu {
 

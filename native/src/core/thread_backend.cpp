@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "file_job.h"
+
 namespace tcmu {
 
 constexpr size_t kStackBytes = 256 * 1024;

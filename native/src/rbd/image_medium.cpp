@@ -36,7 +36,8 @@ int CompareAndWrite(Image image, Job& job, Completion c) {
 }
 
 // By operation; nullptr: images do not have it.
-constexpr Start kStarts[] = {Read, Write, Flush, Flush, nullptr, Discard, Zero, nullptr, nullptr, nullptr, nullptr, nullptr, WriteSame, CompareAndWrite};
+constexpr Start kStarts[] = {
+    Read, Write, Flush, Flush, nullptr, Discard, Zero, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, WriteSame, CompareAndWrite};
 static_assert(sizeof(kStarts) / sizeof(kStarts[0]) == static_cast<size_t>(Op::kCount), "one for each operation");
 
 // The library takes these in one piece.

@@ -83,7 +83,7 @@ export default defineFilter({
   fua: 'emulate',
   fixedSize: true,
   // What is overwritten stays below, and a write of several granules may be cut by a crash.
-  declare: (p) => ({ ...p, readOnly: false, writeCache: true, unmappedReadsZero: false, sanitize: false, maxAtomicBlocks: 0, lacking: p.lacking?.filter((name) => name !== 'flush') ?? [] }),
+  declare: (p) => ({ ...p, readOnly: false, writeCache: true, unmappedReadsZero: false, reserved: false, sanitize: false, maxAtomicBlocks: 0, lacking: p.lacking?.filter((name) => name !== 'flush') ?? [] }),
   open: async ({ options, io, sizeBytes }: FilterDevice<Options>): Promise<State> =>
     ({ overlay: await Overlay.open(io, options.overlay, sizeBytes), sizeBytes, busy: new Map() }),
   close: ({ overlay }) => overlay.close(),

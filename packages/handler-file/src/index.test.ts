@@ -106,7 +106,7 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo<FileOption
   const o: Opened = { properties: {}, asked: [], lines: [], size: undefined, closed: 0 }
   const log = (m: string): void => void o.lines.push(m)
   await handler.open({
-    name: 'disk0', subtype: 'file', config: '/f', options: undefined, sizeBytes: 1 << 20, blockSize: 512, reopen: false,
+    name: 'disk0', subtype: 'file', config: '/f', options: undefined, sizeBytes: 1 << 20, blockSize: 512, thick: false, reopen: false,
     log: { error: log, warn: log, info: log, debug: log },
     io: {
       open: async (path, options) => {

@@ -1,6 +1,7 @@
 import { type DeviceInfo, defineHandler, type IoFile, Status } from '@tcmu/host/handler'
 import { checkPath, mayMake } from './check'
 import { type FileOptions, placeOf } from './place'
+import { reserve } from './reserve'
 import { alignmentError, missingError, sizeError } from './size'
 
 /** Opening for writing failed with one of these: the file can still be served for reading. */
@@ -23,11 +24,19 @@ async function openFile(dev: DeviceInfo<FileOptions>): Promise<IoFile> {
   }
 }
 
-function describe(dev: DeviceInfo<FileOptions>, file: IoFile): void {
+/** An open LUN. */
+interface Disk {
+  readonly file: IoFile
+  /** All of its storage was reserved for it. */
+  readonly reserved: boolean
+}
+
+function describe(dev: DeviceInfo<FileOptions>, { file, reserved }: Disk): void {
   const direct = file.alignment > 1
   const blocks = Math.floor(file.granularity / dev.blockSize)
   dev.declare({
     ...(file.readOnly && { readOnly: true }),
+    ...(reserved && { reserved }),
     ...(file.rotational !== undefined && { solidState: !file.rotational }),
     unmappedReadsZero: file.canPunch,
     // Written in place; what a copy-on-write file system or a drive keeps of it below is out of reach here.
@@ -46,32 +55,39 @@ export default defineHandler({
 
   checkConfig: (config, options: FileOptions | undefined) => checkPath(placeOf(config, options).path),
 
-  async open(dev: DeviceInfo<FileOptions>): Promise<IoFile> {
+  async open(dev: DeviceInfo<FileOptions>): Promise<Disk> {
     const file = await openFile(dev)
-    const wrong = sizeError(file, dev.sizeBytes, dev.name) ?? alignmentError(file, dev.blockSize, dev.name)
-    if (wrong) {
+    try {
+      const wrong = sizeError(file, dev.sizeBytes, dev.name) ?? alignmentError(file, dev.blockSize, dev.name)
+      if (wrong) throw wrong
+      const disk = { file, reserved: dev.thick && await reserve(file, dev) }
+      describe(dev, disk)
+      return disk
+    } catch (error) {
       await file.close()
-      throw wrong
+      throw error
     }
-    describe(dev, file)
-    return file
   },
-  close: (file) => file.close(),
+  close: ({ file }) => file.close(),
 
-  read: (file, io) => file.readv(io.data, io.offset),
-  write: (file, io) => file.writev(io.data, io.offset, io.fua),
-  flush: (file) => file.sync(),
+  read: ({ file }, io) => file.readv(io.data, io.offset),
+  write: ({ file }, io) => file.writev(io.data, io.offset, io.fua),
+  flush: ({ file }) => file.sync(),
   fua: 'native',
 
-  unmap: (file, { offset, length }) => file.punch(offset, length),
-  writeSame: (file, io) => (io.data.compare(Buffer.alloc(io.data.length)) === -1 ? file.zero(io.offset, io.length, true) : Status.NOT_HANDLED),
-  extents: (file, { offset, length }) => file.extents(offset, length),
-  space: (file) => file.space(),
+  unmap: ({ file }, { offset, length }) => file.punch(offset, length),
+  writeSame: ({ file }, io) => (io.data.compare(Buffer.alloc(io.data.length)) === -1 ? file.zero(io.offset, io.length, true) : Status.NOT_HANDLED),
+  extents: ({ file, reserved }, { offset, length }) => file.extents(offset, length, reserved),
+  space: ({ file }) => file.space(),
 
-  async reconfigure(file, change) {
+  async reconfigure({ file, reserved }, change) {
     if (change.kind !== 'size') return Status.NOT_HANDLED
     await file.refresh()
-    if (!file.blockDevice && change.sizeBytes > file.size) await file.truncate(change.sizeBytes)
+    const before = file.size
+    if (!file.blockDevice && change.sizeBytes > before) {
+      await file.truncate(change.sizeBytes)
+      if (reserved) await file.allocate(before, change.sizeBytes - before)
+    }
     const wrong = sizeError(file, change.sizeBytes, 'the device')
     if (wrong) throw wrong
     return Status.OK

@@ -5,7 +5,7 @@ A logical unit is text of the form
 SUBTYPE names the handler and REST is its business (\`tcmu-host handlers\` says what each wants). cfgstring comes last and
 takes the rest of the text, commas included. Sizes are 512, 64M, 1G, 2TiB: powers of 1024. LUN numbers count from 0 in the
 order of the flags. A block is a power of two from 512 (default) to 65536 bytes.
-thick: fully provisioned, nothing is unmapped. strict: reserved bits of commands are refused. FILTERS are NAME[:KEY=VALUE]... joined
+thick: its storage is reserved at once and stays so. strict: reserved bits of commands are refused. FILTERS are NAME[:KEY=VALUE]... joined
 by +, the first asked first (\`tcmu-host filters\` lists them); in a value %2C, %3A, %2B and %25 stand for , : + and %. The first line on stdout is \`ready URL...\` once initiators can log in; everything else goes to stderr.
 SIGINT or SIGTERM: commands under way get ten seconds to end. A second signal ends at once.
 `

@@ -19,7 +19,7 @@ test.each([
 test.each([
   ['', /name of a package/], ['--global', /name of a package/], ['-g', /name of a package/], ['pkg/', /name of a package/], ['user/repo', /name of a package/], ['x@', /neither a range/],
   ['x@npm:y', /neither a range/], ['x@file:../y', /neither a range/], ['git+ssh://host/x', /name of a package/], ['https://host/x.tgz', /name of a package/], ['x@--tag', /neither a range/],
-  ['./none', /no such file/], ['./c.zip', /no \.tgz/], ['./empty', /no package\.json/], ['..', /no package\.json/], ['x;y', /name of a package/], ['.hidden', /name of a package/], ['./a\0', /no text/],
+  ['./none', /no such file/], ['./a.tgz/@', /not a directory/], [`./${'n'.repeat(300)}`, /too long/], ['./c.zip', /no \.tgz/], ['./empty', /no package\.json/], ['..', /no package\.json/], ['x;y', /name of a package/], ['.hidden', /name of a package/], ['./a\0', /no text/],
 ])('%j is refused', (text, reason) => {
   expect(() => parsePackageText(text, folder)).toThrow(expect.objectContaining({ code: 'E_PACKAGE_TEXT', message: expect.stringMatching(reason) }))
 })

@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import validRange from 'semver/ranges/valid'
-import { quote, tcmuError } from '../errors'
+import { quote, reasonOf, tcmuError } from '../errors'
 import { isPackageName } from '../plugins'
 
 /** What `install` is given: a package of the registry, or a file or folder of this machine. */
@@ -18,11 +18,19 @@ const isPath = (text: string): boolean => /^\.{0,2}\//.test(text) || /^\.{1,2}$/
 function pathIn(text: string, at: string): PackageText {
   const path = resolve(at, text)
   const wrong = (reason: string): Error => tcmuError('E_PACKAGE_TEXT', { text: quote(text), reason })
-  const stat = statSync(path, { throwIfNoEntry: false })
+  // A file in the place of a folder, a name that is too long, a folder that may not be looked into: these throw.
+  const look = (file: string): Stats | undefined => {
+    try {
+      return statSync(file, { throwIfNoEntry: false })
+    } catch (e) {
+      throw wrong(reasonOf(e))
+    }
+  }
+  const stat = look(path)
   if (!stat) throw wrong('there is no such file or folder')
   if (stat.isFile() && TARBALL.test(path)) return { kind: 'path', path }
   if (!stat.isDirectory()) throw wrong('it is no folder, and no .tgz or .tar.gz')
-  if (!statSync(join(path, 'package.json'), { throwIfNoEntry: false })?.isFile()) throw wrong('the folder has no package.json')
+  if (!look(join(path, 'package.json'))?.isFile()) throw wrong('the folder has no package.json')
   return { kind: 'path', path }
 }
 

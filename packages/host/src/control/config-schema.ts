@@ -80,7 +80,7 @@ export const configSchema = {
           blockSize: { type: 'integer', enum: [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536], description: 'Bytes of a logical block. Left out: 512.' },
           physicalBlockSize: { type: 'integer', minimum: 512, maximum: 2 ** 31, description: 'Bytes of a physical block: the block size times a power of two. Left out: the handler says.' },
           strictCdb: { type: 'boolean', description: 'Commands with reserved bits are refused with ILLEGAL REQUEST; left out: such bits are ignored.' },
-          thick: { type: 'boolean', description: 'Fully provisioned: UNMAP does not exist, whatever the handler can.' },
+          thick: { type: 'boolean', description: 'Storage for all of it is reserved when it is opened, and stays so: what initiators unmap is zeroed. With a handler that cannot reserve, nothing is unmapped.' },
           readOnly: { type: 'boolean', description: 'Writes are refused with DATA PROTECT.' },
           serial: { type: 'string', pattern: SERIAL_PATTERN, description: 'Letters, digits and dashes, at most 64. Left out: made from the names of target and LUN.' },
         },

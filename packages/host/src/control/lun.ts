@@ -19,7 +19,7 @@ export interface LunConfig extends Cfgstring {
   readonly readOnly: boolean
   /** Refuse reserved bits of CDBs. */
   readonly strictCdb?: boolean
-  /** Fully provisioned: nothing is unmapped. */
+  /** Storage for all of it is reserved, where the handler can do that, and stays so. */
   readonly thick?: boolean
   /** Bytes; left out: the handler says. */
   readonly physicalBlockSize?: number

@@ -27,7 +27,7 @@ import type { State } from './lifecycle'
 import { abilitiesOf, abilitiesOfMedium, noAbilities, noOps, wireMedium, wireOps } from './ops'
 import { resultOf } from './result'
 import { SpaceWatch } from './space-watch'
-import { type DeviceParts, identityOf, limitsOf, MOST_EMULATED, physicalExponentOf, thickLacks } from './spec'
+import { type DeviceParts, identityOf, limitsOf, MOST_EMULATED, physicalExponentOf } from './spec'
 import { count, type Counters, counters } from './statistics'
 import { transferOf } from './transfer'
 import { WriteCache } from './write-cache'
@@ -81,7 +81,7 @@ export class DeviceRuntime implements LogicalUnit {
     this.complaints = new Complaints(parts.log)
     const medium = blocks ? undefined : wireMedium(handler as CommandsHandler, backend)
     this.blockSize = p.blockSize ?? spec.blockSize
-    this.abilities = blocks ? abilitiesOf(blocks, spec.thick ? { ...p, lacking: [...(p.lacking ?? []), ...thickLacks] } : p)
+    this.abilities = blocks ? abilitiesOf(blocks, p, spec.thick)
       : medium ? abilitiesOfMedium(medium, p.lacking) : noAbilities
     this.physicalExponent = physicalExponentOf(p, spec)
     this.limits = limitsOf(p, this.blockSize, this.physicalExponent, spec.maxTransferBlocks)

@@ -50,7 +50,7 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   let runtime: DeviceRuntime | undefined
   const info: Omit<DeviceInfo, 'reopen' | 'declare'> = {
     name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
-    blockSize: spec.blockSize, log, io: deps.io,
+    blockSize: spec.blockSize, thick: spec.thick === true, log, io: deps.io,
     resized: (bytes) => {
       if (runtime) runtime.resized(bytes)
       else sizeBytes = bytes

@@ -94,9 +94,14 @@ export function writeThrough(ops: BlockOps): BlockOps {
  * What can be done, read off the handler, less what this device was declared to lack: the same answer for dispatch, VPD
  * pages and mode pages.
  */
-export function abilitiesOf(handler: BlocksHandler, properties: DeviceProperties = {}): Abilities {
-  return without(read(handler, properties), properties.lacking ?? [])
+export function abilitiesOf(handler: BlocksHandler, properties: DeviceProperties = {}, thick = false): Abilities {
+  const has = without(read(handler, properties), properties.lacking ?? [])
+  if (!thick) return has
+  return properties.reserved ? { ...has, unmap: 'emulate', space: 'none' } : without(has, thickLacks)
 }
+
+/** What a thick device lacks whose storage is not known to be reserved, whatever its handler can. */
+const thickLacks: readonly AbilityName[] = ['unmap', 'extents', 'space']
 
 const without = (has: Abilities, lacking: readonly AbilityName[]): Abilities =>
   Object.fromEntries(Object.entries(has).map(([name, a]) => [name, lacking.includes(name as AbilityName) ? 'none' : a])) as unknown as Abilities

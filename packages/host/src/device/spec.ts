@@ -1,5 +1,5 @@
 import type { DeviceProperties, Handler, HandlerIo, HandlerLog } from '../handler/types'
-import type { AbilityName, CommandRow, Identity, Limits, SavedModes } from '../scsi'
+import type { CommandRow, Identity, Limits, SavedModes } from '../scsi'
 import type { Backend } from './backend'
 import type { CommandLimits } from './deadlines'
 import type { RecoveryTiming } from './recovery'
@@ -18,7 +18,10 @@ export interface DeviceSpec {
   readonly readOnly?: boolean
   /** Refuse reserved bits of CDBs; default: they are ignored. */
   readonly strictCdb?: boolean
-  /** Fully provisioned, whatever the handler can: nothing is unmapped and no block is told to be without storage. */
+  /**
+   * All storage is reserved, where the handler can do that, and stays so: what is unmapped is zeroed. With other handlers nothing is
+   * unmapped, and no block is told to be without storage.
+   */
   readonly thick?: boolean
   /** Bytes of a physical block, a multiple of `blockSize` by a power of two. Default: the handler says. */
   readonly physicalBlockSize?: number
@@ -72,9 +75,6 @@ const MAX_WRITE_SAME_BYTES = 16 * MiB
 const MAX_UNMAP_BLOCKS = 2 ** 20
 const MAX_UNMAP_DESCRIPTORS = 256
 const MAX_COMPARE_AND_WRITE_BLOCKS = 128
-
-/** What a thick device lacks, whatever its handler can. */
-export const thickLacks: readonly AbilityName[] = ['unmap', 'extents', 'space']
 
 /** log2 of logical blocks per physical block: what the operator says, else what the handler does. */
 export const physicalExponentOf = (p: DeviceProperties, spec: DeviceSpec): number =>

@@ -32,8 +32,11 @@ export interface IoFile {
   zero(offset: number, length: number, allocate?: boolean): Result
   /** Reserve storage. NOT_HANDLED when the file system cannot. */
   allocate(offset: number, length: number): Result
-  /** Which parts of a range have storage (SEEK_DATA and SEEK_HOLE). */
-  extents(offset: number, length: number): Promise<readonly Extent[]>
+  /**
+   * Which parts of a range have storage (SEEK_DATA and SEEK_HOLE); with `written`, for a file all of whose storage is reserved, which parts
+   * of it were written and which are `anchored` (FIEMAP).
+   */
+  extents(offset: number, length: number, written?: boolean): Promise<readonly Extent[]>
   /** Storage of the file, and what its file system has left. */
   space(): Promise<Space>
   truncate(size: number): Promise<void>
@@ -138,6 +141,11 @@ export interface DeviceProperties {
   maxAtomicBlocks?: number
   /** Abilities that the handler has and this device has not, e.g. `['unmap']`; initiators are not told of them. */
   lacking?: readonly AbilityName[]
+  /**
+   * Every block has its storage, and keeps it when zeroes are written: a `thick` device is resource provisioned (SBC-3 4.7.3.3). Default
+   * false: it is fully provisioned then.
+   */
+  reserved?: boolean
   unmapGranularityBlocks?: number
   maxUnmapBlocks?: number
   vendor?: string
@@ -156,6 +164,8 @@ export interface DeviceInfo<O = unknown> {
   /** Size the administrator asked for; 0 when the handler is to say. */
   readonly sizeBytes: number
   readonly blockSize: number
+  /** The operator wants storage for all of it reserved now: `declare({ reserved: true })` says that it is. */
+  readonly thick: boolean
   /** This is the same device again, after its connection or its lock was lost: what `open` gave before has been closed. */
   readonly reopen: boolean
   readonly log: HandlerLog

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import fc from 'fast-check'
 import { IoOp } from '../platform/native'
-import { extents, type Seek } from './extents'
+import { byWritten, extents, type Seek } from './extents'
 
 const { ENXIO, EINVAL, EIO } = constants.errno
 const BLOCK = 10
@@ -46,4 +46,13 @@ test('data that vanishes between two questions does not hang', async () => {
   let calls = 0
   const fickle: Seek = async (op, at) => (calls++ < 10 ? at : op === IoOp.SEEK_DATA ? -ENXIO : at)
   expect(await extents(fickle, 0, 50)).toEqual([{ offset: 0, length: 50, state: 'deallocated' }])
+})
+
+test('by what was written, the rest is anchored', async () => {
+  const asked: number[] = []
+  const seek: Seek = async (op, at) => (asked.push(op), op === IoOp.SEEK_WRITTEN ? (at < 30 ? 30 : -ENXIO) : 40)
+  expect(await extents(seek, 0, 100, byWritten)).toEqual([
+    { offset: 0, length: 30, state: 'anchored' }, { offset: 30, length: 10, state: 'mapped' }, { offset: 40, length: 60, state: 'anchored' },
+  ])
+  expect(new Set(asked)).toEqual(new Set([IoOp.SEEK_WRITTEN, IoOp.SEEK_UNWRITTEN]))
 })

@@ -6,7 +6,7 @@ import type { Extent, Result, Space } from '../scsi'
 import { Status } from '../scsi/status'
 import type { Segments } from '../wire'
 import { ioError } from './io-error'
-import { extents } from './extents'
+import { byStorage, byWritten, extents } from './extents'
 import { Flights } from './flights'
 import type { Submissions } from './submissions'
 
@@ -137,8 +137,8 @@ export class EngineFile implements IoFile {
     })
   }
 
-  extents(offset: number, length: number): Promise<readonly Extent[]> {
-    return extents((op, at) => this.command(op, at, 0, true), offset, length)
+  extents(offset: number, length: number, written = false): Promise<readonly Extent[]> {
+    return extents((op, at) => this.command(op, at, 0, true), offset, length, written ? byWritten : byStorage)
   }
 
   /** A block device has all of its storage. */

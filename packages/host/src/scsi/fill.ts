@@ -1,6 +1,6 @@
 import { Segments } from '../wire'
 import type { Lun, Result } from './lun'
-import { type Activity, eachChunk, PartIo, withChunks } from './medium'
+import { type Activity, anchors, eachChunk, PartIo, withChunks } from './medium'
 import { Status } from './status'
 
 /** Longest stretch given to a handler at once by an operation over the whole unit: bounds how late it hears of an abort. */
@@ -49,7 +49,7 @@ export function granule(lun: Lun): { size: number; shift: number } {
 
 /**
  * Unmap a range in pieces of at most MAXIMUM UNMAP LBA COUNT that begin and end on the handler's granularity, but for the
- * ends of the range. Ends at the first that fails.
+ * ends of the range; where storage is kept, fill them with zeroes. Ends at the first that fails.
  */
 export async function unmapRange(
   lun: Lun, by: Activity, offset: number, length: number, after?: (bytes: number) => void,
@@ -57,10 +57,12 @@ export async function unmapRange(
   const { size, shift } = granule(lun)
   const most = Math.max(size, Math.floor((lun.limits.maxUnmap * lun.blockSize) / size) * size)
   const end = offset + length
+  const zeroes = anchors(lun) ? new Uint8Array(lun.blockSize) : undefined
   for (let at = offset; at < end; ) {
     if (by.aborted) return Status.ABORTED
     const next = Math.min(end, Math.floor((at - shift) / size) * size + shift + most)
-    const status = (await lun.ops.unmap?.({ offset: at, length: next - at, signal: by.signal })) ?? Status.NOT_HANDLED
+    const unmapped = zeroes ? fill(lun, by, zeroes, at, next - at) : lun.ops.unmap?.({ offset: at, length: next - at, signal: by.signal })
+    const status = (await unmapped) ?? Status.NOT_HANDLED
     if (status !== Status.OK) return status
     after?.(next - at)
     at = next

@@ -112,8 +112,10 @@ export async function eachChunk(
   return Status.OK
 }
 
-/** Thin provisioning, and what unmapped blocks read as: READ CAPACITY(16) and VPD B2h say the same. */
+/** Blocks can be unmapped (LBPME), and what they read as then: READ CAPACITY(16) and VPD B2h say the same. */
 export const provisioned = (lun: Lun): boolean => lun.abilities.unmap !== 'none'
+/** Resource provisioned (SBC-3 4.7.3.3): an unmapped block is anchored, which is to say zeroed; its storage stays. */
+export const anchors = (lun: Lun): boolean => lun.abilities.unmap === 'emulate'
 /** The device can tell how much storage it has left, so that it may be told to report when that falls short. */
-export const thresholdsOf = (lun: Lun): boolean => provisioned(lun) && lun.abilities.space !== 'none'
-export const readsZero = (lun: Lun): boolean => provisioned(lun) && lun.unmappedReadsZero
+export const thresholdsOf = (lun: Lun): boolean => provisioned(lun) && !anchors(lun) && lun.abilities.space !== 'none'
+export const readsZero = (lun: Lun): boolean => anchors(lun) || (provisioned(lun) && lun.unmappedReadsZero)

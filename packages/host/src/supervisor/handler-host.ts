@@ -249,8 +249,8 @@ export class HandlerHost implements RemoteSite {
   }
 
   private async openHere(dev: DeviceInfo, running: Running): Promise<RemoteDevice> {
-    const { name, config, options, sizeBytes, blockSize, reopen } = dev
-    const spec: RemoteSpec = { name, config, options, sizeBytes, blockSize, reopen, ringBytes: RING_BYTES }
+    const { name, config, options, sizeBytes, blockSize, reopen, thick } = dev
+    const spec: RemoteSpec = { name, config, options, sizeBytes, blockSize, reopen, thick, ringBytes: RING_BYTES }
     const device = this.nextDevice++
     const link = new Link(this.options.core, name, this.locks ? 'fail' : (this.options.onCrash ?? 'retry'), this.options.log, () => running.spawned.kill())
     try {

@@ -29,6 +29,7 @@ export interface RemoteSpec {
   readonly sizeBytes: number
   readonly blockSize: number
   readonly reopen?: boolean
+  readonly thick?: boolean
   /** Bytes of the memory that comes with the request, as three descriptors: memory, doorbell to ring, doorbell to hear. */
   readonly ringBytes: number
 }

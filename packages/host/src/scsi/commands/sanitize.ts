@@ -3,7 +3,7 @@ import { type CommandRow, command } from '../command-table'
 import { Sanitize } from '../cdb'
 import { blockOf, overwrite, unlessDeclined, unmapRange } from '../fill'
 import type { Lun, Result } from '../lun'
-import { andThen, flush, noDataOut, readsZero } from '../medium'
+import { anchors, andThen, flush, noDataOut, readsZero } from '../medium'
 import { endOf, type Operation, type OperationSpec } from '../operation'
 import { op, serviceAction } from '../opcodes'
 import { Status } from '../status'
@@ -35,10 +35,10 @@ const overwriting = (lun: Lun, pattern: Uint8Array, count: number, invert: boole
   return Status.OK
 }
 
-/** Zeroes in place, then no storage where that reads as zeroes too. */
+/** Zeroes in place, then no storage where that reads as zeroes too; anchored where the handler can do more than write zeroes again. */
 const erasing = (lun: Lun): Work => (operation) =>
   andThen(pass(lun, operation, new Uint8Array(lun.blockSize)), () => {
-    if (!readsZero(lun)) return Status.OK
+    if (!readsZero(lun) || (anchors(lun) && lun.abilities.writeSame !== 'native')) return Status.OK
     return unlessDeclined(unmapRange(lun, operation, 0, lun.blocks * lun.blockSize), () => Status.OK)
   })
 

@@ -3,7 +3,7 @@ import { type CommandRow, command } from '../command-table'
 import { ServiceActionIn16, Unmap } from '../cdb'
 import { unmapRange } from '../fill'
 import type { BlockRange, Extent, Lun, Result } from '../lun'
-import { noDataOut } from '../medium'
+import { anchors, noDataOut } from '../medium'
 import { op, serviceAction } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -47,7 +47,7 @@ async function unmapAll(lun: Lun, task: Task, ranges: readonly BlockRange[]): Pr
 }
 
 function runUnmap(lun: Lun, task: Task, c: { anchor: number; listLength: number }): Result {
-  if (c.anchor) return invalidField(task, 'anchor', 0)
+  if (c.anchor && !anchors(lun)) return invalidField(task, 'anchor', 0)
   if (c.listLength === 0) return Status.OK
   if (noDataOut(task)) return Status.INVALID_CDB
   const list = task.parameters(c.listLength)
@@ -89,6 +89,7 @@ function append(runs: Run[], lba: number, blocks: number, state: Run['state']): 
 /** Bytes as blocks: a block is without storage when all of it is; what the handler leaves out counts as mapped. */
 function appendWindow(lun: Lun, runs: Run[], from: number, to: number, parts: readonly Extent[]): void {
   const { blockSize } = lun
+  const kept = anchors(lun)
   let next = from
   for (const p of parts) {
     if (p.state === 'mapped') continue
@@ -96,7 +97,7 @@ function appendWindow(lun: Lun, runs: Run[], from: number, to: number, parts: re
     const end = Math.min(to, Math.floor((p.offset + p.length) / blockSize))
     if (end <= first) continue
     append(runs, next, first - next, 'mapped')
-    append(runs, first, end - first, p.state)
+    append(runs, first, end - first, kept ? 'anchored' : p.state)
     next = end
   }
   append(runs, next, to - next, 'mapped')

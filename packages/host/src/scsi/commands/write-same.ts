@@ -2,7 +2,7 @@ import { type CommandRow, command } from '../command-table'
 import { WriteSame10, WriteSame16 } from '../cdb'
 import { fill, granule, isZero, unmapRange } from '../fill'
 import type { Lun, Result } from '../lun'
-import { andThen, noDataOut, provisioned, readsZero } from '../medium'
+import { anchors, andThen, noDataOut, provisioned, readsZero } from '../medium'
 import { op } from '../opcodes'
 import { Status } from '../status'
 import type { Task } from '../task'
@@ -19,10 +19,10 @@ interface WriteSame {
   readonly ndob?: number
 }
 
-/** SBC-3 5.44. No anchored blocks here; 0 blocks would mean all up to the end (WSNZ=1). */
+/** SBC-3 5.44. ANCHOR goes with UNMAP, where storage is kept; 0 blocks would mean all up to the end (WSNZ=1). */
 function refuse(lun: Lun, task: Task, c: WriteSame): Status | undefined {
   if (c.protect !== 0) return refuseProtect(task, c.protect)
-  if (c.anchor) return invalidField(task, 'anchor', 4)
+  if (c.anchor && !(c.unmap && anchors(lun))) return invalidField(task, 'anchor', 4)
   if (c.unmap && !provisioned(lun)) return invalidField(task, 'unmap', 3)
   if (c.relative) return invalidField(task, 'relative', 2)
   if (c.blocks === 0) return invalidField(task, 'blocks')
@@ -52,7 +52,7 @@ function runWriteSame(lun: Lun, task: Task, c: WriteSame): Result {
     if (noDataOut(task) || task.expected !== lun.blockSize || task.data.length !== lun.blockSize) return Status.INVALID_CDB
     task.data.copyTo(block)
   }
-  const asZeroes = c.unmap === 1 && lun.ops.unmap !== undefined && readsZero(lun) && isZero(block)
+  const asZeroes = c.unmap === 1 && lun.ops.unmap !== undefined && !anchors(lun) && readsZero(lun) && isZero(block)
   return asZeroes ? unmapZeroes(lun, task, block) : fill(lun, task, block, task.offset, task.length)
 }
 

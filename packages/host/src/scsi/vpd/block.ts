@@ -1,6 +1,6 @@
 import { bits, layout, skip, u16be, u32be, u64be, u8 } from '../../wire'
 import type { Lun } from '../lun'
-import { provisioned, readsZero, thresholdsOf } from '../medium'
+import { anchors, provisioned, readsZero, thresholdsOf } from '../medium'
 import { vpdPage } from './page'
 
 const DISK = 0x00
@@ -67,7 +67,8 @@ export const ProvisioningPage = layout('vpd_logical_block_provisioning', {
   reserved: skip(1),
 }, { size: 4 })
 
-const THIN = 2
+/** SBC-3 table 192, PROVISIONING TYPE. */
+const provisioningType = { RESOURCE: 1, THIN: 2 } as const
 /** Thresholds are counted in sets of 1 MiB, or of one block where that is larger. */
 const THRESHOLD_SET_BYTES = 2 ** 20
 const thresholdExponent = (lun: Lun): number => Math.max(1, Math.log2(THRESHOLD_SET_BYTES / lun.blockSize))
@@ -76,5 +77,5 @@ export const thresholdSetBytes = (lun: Lun): number => lun.blockSize * 2 ** thre
 export const provisioning = vpdPage(0xb2, 'Logical Block Provisioning', ProvisioningPage, (lun) => ({
   lbprz: readsZero(lun),
   ...(thresholdsOf(lun) && { thresholdExponent: thresholdExponent(lun) }),
-  ...(provisioned(lun) && { lbpu: 1, lbpws: 1, lbpws10: 1, provisioningType: THIN }),
+  ...(provisioned(lun) && { lbpu: 1, lbpws: 1, lbpws10: 1, ancSup: anchors(lun) ? 1 : 0, provisioningType: anchors(lun) ? provisioningType.RESOURCE : provisioningType.THIN }),
 }), blockDevice)
