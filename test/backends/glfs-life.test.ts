@@ -9,7 +9,7 @@ import { pause, until } from '../lib/run'
 /** Without a wait for libgfapi, which takes 1 to 11 s to disconnect, and as long as the ping time-out for a brick that hangs. */
 const SOON_MS = 2000
 
-/** A case of glfs-life.ts. */
+/** A case of fixtures/glfs-life.ts. */
 class Life {
   readonly child: ChildProcess
   private out = ''
@@ -17,7 +17,7 @@ class Life {
   private said = 0
 
   constructor(name: string, config: string) {
-    this.child = spawn(process.execPath, [resolve(__dirname, '../lib/ts.cjs'), resolve(__dirname, 'glfs-life.ts'), name, config], { stdio: 'pipe' })
+    this.child = spawn(process.execPath, [resolve(__dirname, '../lib/ts.cjs'), resolve(__dirname, 'fixtures/glfs-life.ts'), name, config], { stdio: 'pipe' })
     this.child.stdout!.setEncoding('utf8').on('data', (s: string) => (this.out += s))
     this.child.stderr!.setEncoding('utf8').on('data', (s: string) => (this.err += s))
   }
