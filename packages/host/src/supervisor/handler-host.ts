@@ -8,7 +8,7 @@ import { LinkedDevice } from './linked-device'
 import type { HandlerFacts, HostStart } from './messages'
 import { callbacksOf, type RemoteDevice, type RemoteSite } from './remote-handler'
 import { Rpc } from './rpc'
-import type { Spawn } from './spawn'
+import type { Spawn, Spawned } from './spawn'
 import { CALL_MS, CLOSE_MS, type HostEvent, type Running, type Tenant } from './tenant'
 
 export interface HandlerHostOptions {
@@ -48,6 +48,8 @@ export class HandlerHost implements RemoteSite {
   readonly budget: BudgetOptions
   private running: Running | undefined
   private starting: Promise<Running> | undefined
+  /** The process there is, or the one that is being started. */
+  private spawned: Spawned | undefined
   private restarting: Promise<void> | undefined
   private facts: HandlerFacts | undefined
   private readonly tenants = new Map<number, Tenant>()
@@ -116,6 +118,7 @@ export class HandlerHost implements RemoteSite {
     const { core, spawn, log, heapMiB = 512 } = this.options
     const start = this.options.current?.() ?? this.options.start
     const spawned = spawn(core, heapMiB, (line) => log.info(`${this.subtype} says: ${line}`))
+    this.spawned = spawned
     const rpc = new Rpc(spawned, this.who, (event) => this.hear(event))
     const running = { spawned, rpc }
     try {
@@ -296,11 +299,10 @@ export class HandlerHost implements RemoteSite {
   async close(): Promise<void> {
     this.closed = true
     clearInterval(this.pings)
-    const running = this.running ?? (await this.starting?.catch(() => undefined))
     this.running = undefined
     for (const t of this.tenants.values()) t.drop()
     this.tenants.clear()
-    running?.spawned.kill()
-    await running?.spawned.ended
+    this.spawned?.kill()
+    await this.spawned?.ended
   }
 }
