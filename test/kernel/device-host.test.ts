@@ -22,7 +22,7 @@ const helpers = `
     dmesg | grep -iE 'broken|I/O error|offlin' && fail 'the kernel complains'
     no_d_state; grep -oE '(read|write): IOPS[^(]*' /run/fio.out
   }
-  await_long() { local end=$((SECONDS + 90)); while [ $SECONDS -lt $end ]; do eval "$2" && { echo "ok $1"; return; }; sleep 0.1; done; tail -n 30 /run/host.log; fail "$1"; }
+  await_long() { local end=$((SECONDS + 90)); while [ $SECONDS -lt $end ]; do eval "$2" && { echo "ok $1"; return; }; sleep 0.1; done; tcmu-host devices; tail -n 30 /run/host.log; fail "$1"; }
   state() { tcmu-host devices | awk -v name=$1 '$2 == name { print $4 }'; }
   blocked() { cat $core/$1/action/block_dev; }
   read_one() { dd if=/dev/$1 of=/dev/null bs=4k count=1 iflag=direct status=none; }`
@@ -65,7 +65,7 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
     'size and write cache can be changed': `
       sd=$(disk 0)
       step 'grow' sh -c "echo 67108864 > $core/o0/attrib/dev_size"
-      equal 'its size' "$(sg_readcap -b /dev/$sd | tail -n 1 | cut -d ' ' -f 1)" 0x20000
+      refused 'the first command hears of it' sg_turs /dev/$sd; equal 'its size' "$(sg_readcap -b /dev/$sd | tail -n 1 | cut -d ' ' -f 1)" 0x20000
       cache() { echo 1 > /sys/block/$sd/device/rescan; cat /sys/block/$sd/device/scsi_disk/*/cache_type; }
       step 'cache off' sh -c "echo 0 > $core/o0/attrib/emulate_write_cache"; equal 'its cache' "$(cache)" 'write through'
       refused 'a size that is none' sh -c "echo 1000 > $core/o0/attrib/dev_size"
@@ -79,7 +79,7 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
         backstore o1 outside//tmp/o1.img 1048576; maps o1 $(child) || fail 'not mapped'
         remove o1
       done
-      touch /tmp/o1.img.gone; refused 'a backend that is not there' make o1 outside//tmp/o1.img 1048576; rmdir $core/o1; rm /tmp/o1.img.gone
+      touch /tmp/o1.img.gone; ! make o1 outside//tmp/o1.img 1048576 || fail 'a backend that is not there'; rmdir $core/o1; rm /tmp/o1.img.gone
       verify $(disk 0) --size=1M --bs=4k; no_d_state`,
     'SIGTERM under load drains': `
       sd=$(disk 0); load $sd
