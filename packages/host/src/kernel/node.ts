@@ -10,13 +10,18 @@ import type { UioMap } from './port'
 export interface UioNode {
   readonly fd: number
   map(size: number): UioMap
-  /** What was mapped stays so. */
+  /** What was mapped stays so. Twice is fine. */
   close(): void
 }
 
 export function openUioNode(native: NativeCore, path: string): UioNode {
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
-  return { fd, map: (size) => new native.UioMap(fd, size), close: () => closeSync(fd) }
+  let open = true
+  const close = (): void => {
+    if (open) closeSync(fd)
+    open = false
+  }
+  return { fd, map: (size) => new native.UioMap(fd, size), close }
 }
 
 /** udev or a container's /dev may be later than the kernel. */

@@ -1,5 +1,5 @@
 import { type DeviceRuntime, type DeviceSpec, openDevice } from '../device'
-import { quote, reasonOf } from '../errors'
+import { quote, reasonOf, TcmuError } from '../errors'
 import type { HandlerIo, HandlerLog } from '../handler'
 import { DeviceFolder } from '../kernel/configfs'
 import { KernelDevice } from '../kernel/device'
@@ -28,6 +28,14 @@ export interface RemoteKernelParts {
 const LETTING_GO_MS = 12_000
 /** Commands to a parked device are answered at once. */
 const PARKED_MS = 1000
+
+/** The process is gone or does not answer, as against: it answered that something went wrong. */
+const rpcFailed = (e: unknown): boolean => e instanceof TcmuError && e.code === 'E_DEVICE_HOST'
+
+async function end({ spawned }: Running): Promise<void> {
+  spawned.kill()
+  await spawned.ended
+}
 
 const noFiles: HandlerIo = { open: () => Promise.reject(new Error('a parked device opens no files')) }
 
@@ -83,22 +91,21 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
   }
 
   open(running: Running): Promise<void> {
-    return this.entered ? this.inTurn(() => this.again(running)) : this.serve(running, this.existing)
+    if (this.entered) return this.inTurn(() => this.again(running))
+    return this.serve(running, this.existing).catch((e: unknown) => {
+      // It may open yet; until it is closed there, whoever opens it anew waits.
+      if (rpcFailed(e)) this.dismissThere(running)
+      throw e
+    })
   }
 
   private async serve(running: Running, existing: boolean): Promise<void> {
     const { at, device, node, parts: { kernel: { roots, resetRing, pollMicros }, stateDir } } = this
     const { spawned, rpc } = running
     spawned.sendRing(device, [node.fd])
-    try {
-      const facts = await rpc.call('serve', { device, spec: { at, roots, existing, resetRing, pollMicros, stateDir } }, CALL_MS)
-      this.running = running
-      this.runtime.connect(rpc, facts)
-    } catch (e) {
-      // It may open yet, after the time for that is over.
-      this.dismissThere(running)
-      throw e
-    }
+    const facts = await rpc.call('serve', { device, spec: { at, roots, existing, resetRing, pollMicros, stateDir } }, CALL_MS)
+    this.running = running
+    this.runtime.connect(rpc, facts)
   }
 
   private dismissThere({ rpc }: Running): void {
@@ -113,6 +120,8 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
     try {
       await this.serve(running, true)
     } catch (e) {
+      // It may open yet, and then nobody would know who is at its ring.
+      if (rpcFailed(e)) await end(running)
       if (running.rpc.gone) throw e
       await this.failed(running, e)
       return
