@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 6
+export const ABI_VERSION = 7
 
 /** Operation codes of the submission table. */
 export const IoOp = {

@@ -7,7 +7,7 @@
 namespace tcmu {
 
 // Raised whenever the JavaScript face changes; native/index.ts carries the same number.
-constexpr int kAbiVersion = 6;
+constexpr int kAbiVersion = 7;
 
 class IoEngine;
 
