@@ -46,6 +46,7 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
         old=$(child); kill -9 $old; during=0
         while new=$(child); [ -z "$new" ] || [ "$new" = $old ] || [ "$(blocked o0)" = blocked ]; do read_one $other || fail 'the other LUN'; during=$((during + 1)); done
         echo "read $during times of the other while $old was away, $new is there"
+        [ $during -ge 3 ] || fail "the other LUN stood still"
         maps o0 $new || fail 'the next process does not map it'
       done
       unloaded`,
@@ -99,6 +100,10 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
         equal 'o0' "$(blocked o0)" unblocked; maps o0 $(child) || fail 'not mapped'
       done
       unloaded`,
+    'a device with filters is served by way of the host, where they run': `
+      sd=$(disk 0); end_daemon TERM 20; echo '{ "devices": { "o0": { "filters": ["delay:read=1ms"] } } }' > /run/filters.json; host --config /run/filters.json
+      maps o0 $(daemon) || fail 'the host does not map it'; ! maps o0 $(child) || fail 'the process maps it'
+      verify $sd --size=1M --bs=16k`,
     'in a thread': `
       sd=$(disk 0); end_daemon TERM 20; host --placement outside=worker; [ -z "$(child)" ] || fail 'there is a process'
       maps o0 $(daemon) || fail 'not mapped'

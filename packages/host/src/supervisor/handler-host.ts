@@ -9,7 +9,7 @@ import type { HandlerFacts, HostStart } from './messages'
 import { callbacksOf, type RemoteDevice, type RemoteSite } from './remote-handler'
 import { Rpc } from './rpc'
 import type { Spawn, Spawned } from './spawn'
-import { CALL_MS, CLOSE_MS, type HostEvent, type Running, type Tenant } from './tenant'
+import { CALL_MS, CLOSE_MS, type HostEvent, type Running, START_MS, type Tenant } from './tenant'
 
 export interface HandlerHostOptions {
   readonly start: HostStart
@@ -122,7 +122,7 @@ export class HandlerHost implements RemoteSite {
     const rpc = new Rpc(spawned, this.who, (event) => this.hear(event))
     const running = { spawned, rpc }
     try {
-      this.facts = await rpc.call('load', start, CALL_MS)
+      this.facts = await rpc.call('load', start, START_MS)
     } catch (e) {
       spawned.kill()
       throw e

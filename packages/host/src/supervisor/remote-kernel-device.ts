@@ -15,7 +15,7 @@ import { CrashBudget } from './crash-budget'
 import type { HandlerHost } from './handler-host'
 import { parkedHandler } from './parked'
 import { RemoteUnit } from './remote-unit'
-import { CALL_MS, type HostEvent, type Running, type Tenant } from './tenant'
+import { CALL_MS, type HostEvent, type Running, START_MS, type Tenant } from './tenant'
 
 export interface RemoteKernelParts {
   readonly host: HandlerHost
@@ -103,7 +103,7 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
     const { at, device, node, parts: { kernel: { roots, resetRing, pollMicros }, stateDir } } = this
     const { spawned, rpc } = running
     spawned.sendRing(device, [node.fd])
-    const facts = await rpc.call('serve', { device, spec: { at, roots, existing, resetRing, pollMicros, stateDir } }, CALL_MS)
+    const facts = await rpc.call('serve', { device, spec: { at, roots, existing, resetRing, pollMicros, stateDir } }, START_MS)
     this.running = running
     this.runtime.connect(rpc, facts)
   }

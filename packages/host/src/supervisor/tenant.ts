@@ -2,8 +2,10 @@ import type { FromHost } from './messages'
 import type { Rpc } from './rpc'
 import type { Spawned } from './spawn'
 
-/** Loading code, opening a backend, changing a size: what a person waits for. */
+/** Checking a configuration, changing a size: what a person waits for. */
 export const CALL_MS = 60_000
+/** Loading code, opening a device of the kernel, which initiators wait for: on a machine short of processors that takes minutes. */
+export const START_MS = 300_000
 export const CLOSE_MS = 10_000
 
 /** The process of a handler, or its thread. */
