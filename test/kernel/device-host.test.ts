@@ -10,6 +10,7 @@ const helpers = `
   child() { pgrep -P "$(daemon)" -f device-host-main; }
   uio() { local n; for n in /sys/class/uio/*/name; do case $(cat "$n") in tcm-user/0/$1/*) n=\${n%/name}; echo "/dev/\${n##*/}"; return;; esac; done; }
   maps() { grep -q "$(uio "$1")\\$" "/proc/$2/maps"; }
+  served() { maps o0 $(child) || { tail -n 20 /run/host.log; fail 'o0 is not served'; }; }
   # patient NAME: the kernel and the initiator wait that long for its commands.
   patient() { echo ${TIME_OUT} > $core/$1/attrib/cmd_time_out; }
   patient_disk() { echo ${TIME_OUT} > /sys/block/$1/device/timeout; }
@@ -18,7 +19,7 @@ const helpers = `
   loaded() { kill -0 $fio 2> /dev/null || { cat /run/fio.out; tail -n 20 /run/host.log; fail 'fio ended'; }; }
   unloaded() {
     sleep 1; loaded; kill -INT $fio; wait $fio
-    grep -q 'err= 0' /run/fio.out || { cat /run/fio.out; fail 'fio found an error'; }
+    grep -q 'err= 0' /run/fio.out || { cat /run/fio.out; tail -n 20 /run/host.log; fail 'fio found an error'; }
     dmesg | grep -iE 'broken|I/O error|offlin' && fail 'the kernel complains'
     no_d_state; grep -oE '(read|write): IOPS[^(]*' /run/fio.out
   }
@@ -86,7 +87,7 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
       sd=$(disk 0); load $sd
       for n in 1 2 3; do
         sleep 1; loaded; old=$(child); end_daemon TERM 20; [ ! -d /proc/$old ] || fail 'its process is still there'
-        equal 'o0' "$(blocked o0)" unblocked; no_d_state; host
+        equal 'o0' "$(blocked o0)" unblocked; no_d_state; host; served
       done
       unloaded`,
     'kill -9 of the host under load: no process of it goes on with a ring, and the next host takes all over': `
@@ -97,7 +98,7 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
         [ $n != 2 ] || kill -STOP $old
         kill -9 $(daemon); wait $(daemon) 2> /dev/null
         host; [ ! -d /proc/$old ] || fail "$old is still there"
-        equal 'o0' "$(blocked o0)" unblocked; maps o0 $(child) || fail 'not mapped'
+        equal 'o0' "$(blocked o0)" unblocked; served
       done
       unloaded`,
     'a device with filters is served by way of the host, where they run': `
