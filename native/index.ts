@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 7
+export const ABI_VERSION = 8
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -141,6 +141,8 @@ export interface NativeCore {
   readonly UioMap: {
     /** A UIO device of exactly `size` bytes. */
     new (path: string, size: number): NativeUioMap
+    /** The same, by whoever has it open: `uioFd` stays the caller's. */
+    new (uioFd: number, size: number): NativeUioMap
     /** A sealed memfd and two eventfds (`wordSize` 8). Takes the eventfds; `memFd` stays the caller's. */
     new (memFd: number, size: number, wakeFd: number, kickFd: number, wordSize: 4 | 8): NativeUioMap
   }
@@ -162,6 +164,8 @@ export interface NativeCore {
   lockBytes(fd: number, hold: readonly number[], refuse: readonly number[]): number
   /** Raise the soft limit of open files towards `wanted`, at most to the hard one; returns the limit. */
   raiseFileLimit(wanted: number): number
+  /** When the thread that started this process ends, however it does, this process is ended at once (SIGKILL). */
+  endWithParent(): void
   /** A descriptor of zeroed shared memory whose size is sealed. */
   memfd(size: number): number
   /** A non-blocking counter. */

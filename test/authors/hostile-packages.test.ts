@@ -143,7 +143,7 @@ module.exports = { subtype: '${subtype}', ...Object.fromEntries(Object.entries(g
       log: createLog({ level: 3, human: false, to: { write: (l) => void lines.push(l) } }),
     })
     hosts.push(host)
-    host.hooks.deviceAdded.tap('test', (d) => void devices.set(`${d.subtype}/${d.config}`, d))
+    host.hooks.deviceAdded.tap('test', (d) => void devices.set(`${d.subtype}/${d.config}`, d as DeviceRuntime))
     await host.start()
     return host
   }

@@ -97,7 +97,7 @@ test('a process that was killed has lost the lock: no write goes through without
   await d.close()
 })
 
-test('one that looks at commands and has a lock is for the process of the host', () => {
+test('one that looks at commands and has a lock is for the process of the host', async () => {
   const facts = { subtype: 'both', members: ['open', 'read', 'write', 'handleCmd', 'lock'] }
-  expect(() => remoteHandler(facts, {} as never)).toThrow(/E_HANDLER_SHAPE: handler both: it has both handleCmd and lock.*--placement both=inline/)
+  await expect(remoteHandler(facts, {} as never).open({} as never) as Promise<unknown>).rejects.toThrow(/E_HANDLER_SHAPE: handler both: it has both handleCmd and lock.*--placement both=inline/)
 })

@@ -5,7 +5,7 @@ import { target } from './imports'
 export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   errors: [],
-  state: [],
+  state: ['errors'],
   scsi: ['wire'],
   input: ['errors'],
   log: ['errors'],
@@ -19,7 +19,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],
   plugins: ['handler', 'filter', 'input', 'state', 'errors'],
   library: ['scsi', 'handler', 'device', 'errors'],
-  supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'errors'],
+  supervisor: ['wire', 'scsi', 'ring', 'handler', 'io', 'platform', 'device', 'kernel', 'plugins', 'state', 'errors'],
   dev: ['wire', 'scsi', 'handler', 'io', 'device', 'plugins', 'supervisor', 'control', 'frontend', 'log', 'testing', 'errors'],
   control: ['errors', 'log', 'input', 'handler', 'filter', 'frontend'],
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'filter', 'kernel', 'errors'],

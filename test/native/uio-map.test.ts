@@ -138,6 +138,16 @@ describe('what cannot be mapped', () => {
     fails(() => new native.UioMap('/dev/zero', PAGE), /^EPERM: .*poll '\/dev\/zero'/)
   })
 
+  test('descriptors of devices: the caller keeps them', () => {
+    writeFileSync(join(folder, 'file'), Buffer.alloc(PAGE))
+    const [zero, file] = [openSync('/dev/zero', 'r+'), openSync(join(folder, 'file'), 'r+')]
+    fails(() => new native.UioMap(9999, PAGE), /EBADF/)
+    fails(() => new native.UioMap(-1, PAGE), /uioFd must/)
+    fails(() => new native.UioMap(file, PAGE), /is not a character device/)
+    fails(() => new native.UioMap(zero, PAGE), /^EPERM: .*poll/)
+    for (const fd of [zero, file]) closeSync(fd)
+  })
+
   test.each([0, -1, 0.5, NaN, Infinity, 2 ** 53, '4096', undefined])('size %p', (size) => {
     fails(() => new native.UioMap('/dev/zero', size as number), /size must/)
   })

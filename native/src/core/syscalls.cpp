@@ -2,6 +2,7 @@
 #include <napi.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -99,6 +101,12 @@ static Napi::Value RaiseFileLimit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, static_cast<double>(limit.rlim_cur));
 }
 
+// endWithParent(): the kernel ends this process when the thread that started it ends.
+static Napi::Value EndWithParent(const Napi::CallbackInfo& info) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) ThrowSystemError(info.Env(), errno, "prctl");
+  return info.Env().Undefined();
+}
+
 // memfd(size): a descriptor of zeroed shared memory whose size is sealed.
 static Napi::Value Memfd(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -148,6 +156,7 @@ Napi::Object DefineSyscalls(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
   exports.Set("lockBytes", Napi::Function::New<LockBytes>(env, "lockBytes"));
   exports.Set("raiseFileLimit", Napi::Function::New<RaiseFileLimit>(env, "raiseFileLimit"));
+  exports.Set("endWithParent", Napi::Function::New<EndWithParent>(env, "endWithParent"));
   exports.Set("memfd", Napi::Function::New<Memfd>(env, "memfd"));
   exports.Set("eventfd", Napi::Function::New<EventFd>(env, "eventfd"));
   exports.Set("sendDatagram", Napi::Function::New<SendDatagram>(env, "sendDatagram"));

@@ -22,8 +22,8 @@ Napi::Function UioMap::Define(Napi::Env env) {
                      });
 }
 
-// new UioMap(path, size) or new UioMap(memFd, size, wakeFd, kickFd, wordSize). The second form owns wakeFd and kickFd
-// once it succeeded; memFd stays the caller's.
+// new UioMap(path, size), new UioMap(uioFd, size) or new UioMap(memFd, size, wakeFd, kickFd, wordSize). The third form owns
+// wakeFd and kickFd once it succeeded; uioFd and memFd stay the caller's.
 UioMap::UioMap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<UioMap>(info) {
   Napi::Env env = info.Env();
   double size;
@@ -33,13 +33,14 @@ UioMap::UioMap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<UioMap>(info) 
     return;
   }
   size_ = static_cast<size_t>(size);
-  bool open = info[0].IsString() ? OpenPath(env, info[0].As<Napi::String>()) : OpenFds(info);
+  bool shared = info.Length() > 2;
+  bool open = info[0].IsString() ? OpenPath(env, info[0].As<Napi::String>()) : shared ? OpenFds(info) : OpenDevice(info);
   if (open && StartPoll(env)) {
     Ref();
     return;
   }
   if (base_ != nullptr) munmap(base_, size_);
-  if (info[0].IsString()) CloseFds();
+  if (!shared) CloseFds();
 }
 
 UioMap::~UioMap() = default;
@@ -48,6 +49,21 @@ bool UioMap::OpenPath(Napi::Env env, const std::string& path) {
   name_ = path;
   int fd = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return ThrowSystemError(env, errno, "open", name_), false;
+  return TakeDevice(env, fd);
+}
+
+// A device opens once: a duplicate of who has it open is the only other way to it.
+bool UioMap::OpenDevice(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int device;
+  if (!IntArgument(info, 0, "uioFd", &device)) return false;
+  name_ = "uio";
+  int fd = fcntl(device, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return ThrowSystemError(env, errno, "fcntl"), false;
+  return TakeDevice(env, fd);
+}
+
+bool UioMap::TakeDevice(Napi::Env env, int fd) {
   wake_fd_ = kick_fd_ = fd;
   struct stat st;
   if (fstat(fd, &st) < 0) return ThrowSystemError(env, errno, "fstat", name_), false;

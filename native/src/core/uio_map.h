@@ -23,6 +23,8 @@ class UioMap : public Napi::ObjectWrap<UioMap> {
   };
 
   bool OpenPath(Napi::Env env, const std::string& path);
+  bool OpenDevice(const Napi::CallbackInfo& info);
+  bool TakeDevice(Napi::Env env, int fd);
   bool OpenFds(const Napi::CallbackInfo& info);
   bool Map(Napi::Env env, int fd);
   bool StartPoll(Napi::Env env);

@@ -8,7 +8,7 @@ import { type FactLog, handlerLog, type Logger } from './log'
 import {
   type Accepted, discover, type Discovery, type Environment, environment, type HandlerRecord, HandlerRegistry, type ImportModule, importModule, KnownFiles, PathGuard, type RegistryChanges, type RegistryHooks, Trust, TRUST_FILE,
 } from './plugins'
-import { type HandlerHostState, type PlacementChoices, placementOf, Supervisor } from './supervisor'
+import { type HandlerHost, type HandlerHostState, type Placement, type PlacementChoices, placementOf, Supervisor } from './supervisor'
 
 export interface HandlerSetOptions {
   readonly handlerRoot?: string
@@ -96,13 +96,24 @@ export class HandlerSet {
 
   /** The handler, or where its code is not to run in this thread, its stand-in. */
   async load(subtype: string): Promise<Handler> {
-    const { isolate, placement } = this.options
     const accepted = this.registry.find(subtype)
-    const where = isolate ? placementOf(subtype, accepted.candidate.origin, placement, accepted.manifest.requires?.libraries) : 'inline'
+    const where = this.placementOf(accepted)
     if (where !== 'inline') return this.supervisor.handler(accepted, where)
     const newer = this.registry.newerThanLoaded(subtype)
     if (newer !== undefined) this.log.warn(`${subtype}: version ${newer} is installed, and ${accepted.candidate.version} runs in this process: restart needed`)
     return this.registry.load(subtype)
+  }
+
+  /** The process or thread that the code of a handler has; undefined: it runs in this one. */
+  async hostOf(subtype: string): Promise<HandlerHost | undefined> {
+    const accepted = this.registry.find(subtype)
+    const where = this.placementOf(accepted)
+    return where === 'inline' ? undefined : this.supervisor.host(accepted, where)
+  }
+
+  private placementOf({ candidate, manifest }: Accepted): Placement {
+    const { isolate, placement } = this.options
+    return isolate ? placementOf(manifest.subtype, candidate.origin, placement, manifest.requires?.libraries) : 'inline'
   }
 
   /** Processes and threads that handlers run in. */

@@ -1,20 +1,20 @@
 import { dirname } from 'node:path'
 import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
 import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type LunInput, lunOf, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
-import { type DeviceChain, type DeviceRuntime, type DeviceSpec, openDevice, zonesMethod } from './device'
+import { type DeviceRecord, type DeviceRuntime, type DeviceSpec, type HostedDevice, openDevice, recordOf, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
 import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
 import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
 import { createIoEngine, type IoEngineChoice } from './io'
-import { type KernelHost, type KernelOptions, kernelSteps } from './kernel'
+import { type KernelHost, type KernelOptions, kernelSteps, parseDeviceConfig, type ServeElsewhere } from './kernel'
 import { HostDevice } from './library'
-import { createLog, handlerLog, type Logger } from './log'
+import { createLog, type FactLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
 import { HandlerSet } from './handler-set'
 import { type Accepted, type Candidate, DeviceFilters, type FilterOptions, type HandlerRegistry, type ImportModule, type Inventory, type PathGuard } from './plugins'
-import { ModeFile, StateFileError } from './state'
-import type { HandlerHostState, PlacementChoices } from './supervisor'
+import { openModes } from './state/device-modes'
+import { type HandlerHostState, type PlacementChoices, RemoteKernelDevice } from './supervisor'
 import type { DataArea } from './wire'
 
 /** An opener of files for handlers that is closed with the host. */
@@ -74,31 +74,17 @@ export interface HostOptions extends FilterOptions {
 export interface HostHooks {
   readonly candidate: SyncBailHook<[Candidate], false | undefined>
   readonly handlerReady: SyncHook<[Handler, Accepted]>
-  readonly deviceAdded: AsyncSeriesHook<[DeviceRuntime]>
-  readonly deviceRemoved: AsyncSeriesHook<[DeviceRuntime]>
+  readonly deviceAdded: AsyncSeriesHook<[HostedDevice]>
+  readonly deviceRemoved: AsyncSeriesHook<[HostedDevice]>
 }
 
 const hostHooks = (): HostHooks =>
   Object.freeze({
     candidate: new SyncBailHook<[Candidate], false | undefined>(['candidate'], 'candidate'),
     handlerReady: new SyncHook<[Handler, Accepted]>(['handler', 'accepted'], 'handlerReady'),
-    deviceAdded: new AsyncSeriesHook<[DeviceRuntime]>(['device'], 'deviceAdded'),
-    deviceRemoved: new AsyncSeriesHook<[DeviceRuntime]>(['device'], 'deviceRemoved'),
+    deviceAdded: new AsyncSeriesHook<[HostedDevice]>(['device'], 'deviceAdded'),
+    deviceRemoved: new AsyncSeriesHook<[HostedDevice]>(['device'], 'deviceRemoved'),
   })
-
-/** One device as lists show it. */
-export interface DeviceRecord extends DeviceChain {
-  readonly lun: number
-  readonly name: string
-  readonly cfgstring: string
-  readonly state: string
-  readonly sizeBytes: number
-  readonly blockSize: number
-  readonly readOnly: boolean
-  readonly serial: string
-  readonly inflight: number
-  readonly counters: object
-}
 
 const sentenceOf = (e: TcmuError): string => e.message.slice(e.code.length + 2)
 /** A handler that looks at a dead network file system may never answer; who asks over D-Bus gives up after 25 s. */
@@ -115,7 +101,9 @@ export class Host {
   readonly portGroup: PortalGroup | undefined
   readonly filters: DeviceFilters
   private readonly sequence: Sequence
-  private readonly devicesByLun = new Map<number, DeviceRuntime>()
+  private readonly devicesByLun = new Map<number, HostedDevice>()
+  /** Those that the portal has; commands of the others come from the kernel. */
+  private readonly luns = new Map<number, DeviceRuntime>()
   private io: IoEngine | undefined
   private portal: Portal | undefined
   private socket: ControlSocket | undefined
@@ -181,10 +169,12 @@ export class Host {
   }
 
   devices(): DeviceRecord[] {
-    return [...this.devicesByLun].map(([lun, d]) => ({
-      lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
-      readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters, ...d.chain,
-    }))
+    return [...this.devicesByLun].map(([lun, device]) => recordOf(lun, device))
+  }
+
+  /** Get what changes all the time of devices in other processes, as `devices` shows it from now on. Never rejects. */
+  async refresh(): Promise<void> {
+    await Promise.all([...this.devicesByLun.values()].map(async (d) => d.refresh?.()))
   }
 
   /** A device that is open. Throws E_NO_DEVICE. */
@@ -219,6 +209,7 @@ export class Host {
     for (const [lun, config] of (this.options.luns ?? []).map(lunOf).entries()) {
       try {
         const device = await this.openDevice({ ...config, serial: config.serial ?? serialOf(this.targetName, config.name) })
+        this.luns.set(lun, device)
         this.devicesByLun.set(lun, device)
         this.portGroup?.attach(device)
         await this.hooks.deviceAdded.promise(device)
@@ -238,8 +229,9 @@ export class Host {
   private kernelHost(): KernelHost {
     return {
       open: (spec, serial) => this.openDevice(spec, serial),
+      serveElsewhere: this.serveElsewhere,
       knows: (subtype) => this.registry.knows(subtype),
-      elsewhere: (subtype) => this.externalSubtypes.includes(subtype),
+      registered: (subtype) => this.externalSubtypes.includes(subtype),
       flush: () => this.io?.submit?.(),
       release: (area) => this.io?.release?.(area),
       added: async (minor, device) => {
@@ -254,15 +246,24 @@ export class Host {
     }
   }
 
+  private logOf({ name, subtype }: Pick<DeviceSpec, 'name' | 'subtype'>): FactLog {
+    return handlerLog(this.log, { device: name, handler: subtype, ...this.set.packageOf(subtype) })
+  }
+
   private async openDevice(spec: DeviceSpec & Pick<LunConfig, 'filters'>, serial?: () => string): Promise<DeviceRuntime> {
     const { name, subtype } = spec
-    const log = handlerLog(this.log, { device: name, handler: subtype, ...this.set.packageOf(subtype) })
+    const log = this.logOf(spec)
     this.registry.checkOptions(subtype, spec.options, name)
     this.filters.checkDevice(spec)
     const handler = await this.filters.over(await this.set.load(subtype), spec)
-    const slow = setTimeout(() => log.warn(`${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
+    return this.traced(spec, openDevice(spec, { handler, io: this.io!, log, serial, savedModes: openModes(this.options.stateDir, name) }))
+  }
+
+  /** Name a handler that takes its time; log commands of a device from when it is open. */
+  private async traced<D extends HostedDevice>({ name, subtype }: Pick<DeviceSpec, 'name' | 'subtype'>, opening: Promise<D>): Promise<D> {
+    const slow = setTimeout(() => this.log.warn({ device: name }, `${subtype} has not opened ${name} for ${SLOW_OPEN_MS / 1000} s`), SLOW_OPEN_MS)
     try {
-      const device = await openDevice(spec, { handler, io: this.io!, log, serial, savedModes: this.savedModes(name) })
+      const device = await opening
       traceCommands(this.log.child({ device: name, handler: subtype }), device)
       return device
     } finally {
@@ -270,15 +271,16 @@ export class Host {
     }
   }
 
-  /** Where a device keeps its mode parameters; throws E_DEVICE_STATE. */
-  private savedModes(device: string): ModeFile | undefined {
-    const { stateDir } = this.options
-    try {
-      return stateDir === undefined ? undefined : new ModeFile(stateDir, device)
-    } catch (e) {
-      if (!(e instanceof StateFileError)) throw e
-      throw tcmuError('E_DEVICE_STATE', { device, file: e.file, reason: e.reason }, { cause: e })
-    }
+  /** A device of the kernel, by the process of its handler where that has one. Filters run here, and so the commands that pass them come here. */
+  private readonly serveElsewhere: ServeElsewhere = async (at, existing, kernel) => {
+    const { subtype } = parseDeviceConfig(at.cfgstring)
+    const spec = { name: at.device, subtype }
+    const host = this.filters.has(spec) ? undefined : await this.set.hostOf(subtype)
+    if (!host) return undefined
+    this.registry.checkOptions(subtype, undefined, at.device)
+    const opening = RemoteKernelDevice.open(at, existing, { host, kernel, log: this.logOf(spec), stateDir: this.options.stateDir })
+    await this.traced(spec, opening.then((d) => d.runtime))
+    return opening
   }
 
   /** Any error of opening a device, with a code, and the device in its text. */
@@ -291,7 +293,8 @@ export class Host {
   }
 
   private async closeDevices(deadlineMs: number): Promise<void> {
-    const open = [...this.devicesByLun.values()]
+    const open = [...this.luns.values()]
+    this.luns.clear()
     this.devicesByLun.clear()
     const closed = await Promise.allSettled(open.map(async (device) => {
       await device.close(deadlineMs)
@@ -302,7 +305,7 @@ export class Host {
     }
   }
 
-  private deviceNamed(name: string): DeviceRuntime | undefined {
+  private deviceNamed(name: string): HostedDevice | undefined {
     return [...this.devicesByLun.values()].find((d) => d.name === name)
   }
 
@@ -323,7 +326,7 @@ export class Host {
     if (!portal) return
     const frontEnd = await (this.options.parts?.frontEnd ?? (() => loadFrontEnd('iscsi')))()
     this.portal = frontEnd.createPortal({
-      ...portal, targetName: this.targetName, luns: this.devicesByLun, chap, acl, allowOpen, stateDir, portGroup: this.portGroup, log: handlerLog(this.log, { frontend: 'iscsi' }),
+      ...portal, targetName: this.targetName, luns: this.luns, chap, acl, allowOpen, stateDir, portGroup: this.portGroup, log: handlerLog(this.log, { frontend: 'iscsi' }),
     })
     try {
       this.bound = await this.portal.listen()
@@ -336,7 +339,10 @@ export class Host {
     const { socket, socketAsked } = this.options
     if (socket === undefined) return
     this.socket = new ControlSocket(socket, {
-      devices: () => this.devices(),
+      devices: async () => {
+        await this.refresh()
+        return this.devices()
+      },
       handlers: () => this.handlers(),
       rescan: () => this.set.rescan(),
       ...mediumMethods((name) => this.deviceNamed(name)),

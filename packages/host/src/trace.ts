@@ -1,4 +1,4 @@
-import type { DeviceRuntime } from './device'
+import type { HostedDevice, TracedCommand } from './device'
 import type { Logger } from './log'
 import type { Task } from './scsi'
 
@@ -6,8 +6,8 @@ import type { Task } from './scsi'
 export const cdbText = (task: Pick<Task, 'cdb' | 'cdbLength'>): string => Array.from(task.cdb.subarray(0, task.cdbLength), (b) => b.toString(16)).join(' ')
 
 /** Log each command of a device while its logger is at level 5; at other levels a command costs one comparison. */
-export function traceCommands(log: Logger, device: DeviceRuntime): void {
-  const say = (task: Task): void => log.trace({ command: task.row?.name, initiator: task.nexus.name }, cdbText(task))
+export function traceCommands(log: Logger, device: HostedDevice): void {
+  const say = (task: TracedCommand): void => log.trace({ command: task.row?.name, initiator: task.nexus.name }, cdbText(task))
   const follow = (): void => {
     device.trace = log.isLevelEnabled('trace') ? say : undefined
   }

@@ -1,6 +1,7 @@
 import { callSocket, defaultSocket, formatSize } from '../control'
 import { tcmuError } from '../errors'
-import { createHost, type DeviceRecord } from '../host'
+import type { DeviceRecord } from '../device'
+import { createHost } from '../host'
 import type { Inventory } from '../plugins'
 import { type HandlerFlags, handlerOptions, type Surroundings } from './options'
 

@@ -52,7 +52,7 @@ export const commandLine = ({ name, blockSize }: Pick<DeviceRuntime, 'name' | 'b
 /** Tell of each command of a device when it is over. */
 export function traceDevice(device: DeviceRuntime, which: Traced, budget: LineBudget): void {
   if (which === 'off') return
-  const began = new WeakMap<Task, number>()
+  const began = new WeakMap<object, number>()
   device.trace = (task) => void began.set(task, performance.now())
   device.hooks.completed.tap('dev', (task) => {
     const failed = task.status !== sam.GOOD || task.aborted

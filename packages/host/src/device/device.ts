@@ -1,9 +1,10 @@
 import { type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
-  Abilities, Access, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Result, SavedModes, Task,
+  Abilities, Access, AskOptions, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Reply, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { blockModePages, initialModes, restoreModes } from '../scsi'
+import { ask } from '../scsi/ask'
 import { stage } from '../scsi/lun'
 import { CopyJobs } from '../scsi/copy/jobs'
 import { op } from '../scsi/opcodes'
@@ -22,6 +23,7 @@ import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
 import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
+import type { HostedDevice } from './hosted'
 import { Inflight } from './inflight'
 import type { State } from './lifecycle'
 import { abilitiesOf, abilitiesOfMedium, noAbilities, noOps, wireMedium, wireOps } from './ops'
@@ -33,7 +35,7 @@ import { transferOf } from './transfer'
 import { WriteCache } from './write-cache'
 
 /** One logical unit at run time: one door in (`execute`), one door out (`settle`). Made by `openDevice`. */
-export class DeviceRuntime implements LogicalUnit {
+export class DeviceRuntime implements LogicalUnit, HostedDevice {
   readonly hooks: DeviceHooks = deviceHooks()
   readonly counters: Counters = counters()
   readonly abilities: Abilities
@@ -52,7 +54,7 @@ export class DeviceRuntime implements LogicalUnit {
   stopped = false
   barrier: Barrier | undefined
   /** Told of each command before anything else is; undefined: nobody wants to know. */
-  trace: ((task: Task) => void) | undefined
+  trace: HostedDevice['trace']
   readonly scratch = new Turns(MOST_EMULATED)
   readonly operations = new Operations(
     (e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
@@ -114,18 +116,10 @@ export class DeviceRuntime implements LogicalUnit {
   }
   get chain(): DeviceChain { return chainOf(this.parts.backend.handler) }
   get blocks(): number { return this.capacity }
-  get writeCache(): boolean {
-    return this.cache.on
-  }
-  get ops(): BlockOps {
-    return this.cache.ops
-  }
-  get state(): State {
-    return this.available.state
-  }
-  get inflight(): number {
-    return this.live.count
-  }
+  get writeCache(): boolean { return this.cache.on }
+  get ops(): BlockOps { return this.cache.ops }
+  get state(): State { return this.available.state }
+  get inflight(): number { return this.live.count }
   get commands(): CommandTable {
     const { backend, rows } = this.parts
     if (this.table !== undefined && this.tableOf === backend.state) return this.table
@@ -135,6 +129,10 @@ export class DeviceRuntime implements LogicalUnit {
 
   /** What `open` of the handler gave. */
   get handlerState(): unknown { return this.parts.backend.state }
+
+  ask(cdb: Uint8Array, options?: AskOptions): Promise<Reply> {
+    return ask(this, cdb, options)
+  }
 
   emulate(task: Task): Result {
     return runRow(this, this.commands, this.gate, task)

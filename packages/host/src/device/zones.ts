@@ -1,5 +1,6 @@
 import { quote, TcmuError, tcmuError } from '../errors'
-import { ask, type LogicalUnit, op, ReportZonesHeader, sam, zoneAction, ZoneDescriptor, ZoneIn } from '../scsi'
+import type { HostedDevice } from './hosted'
+import { op, ReportZonesHeader, sam, zoneAction, ZoneDescriptor, ZoneIn } from '../scsi'
 
 /** One zone as lists show it; LBAs and lengths in logical blocks. */
 export interface ZoneRecord {
@@ -22,10 +23,12 @@ export interface ZoneList {
 
 const CHUNK_BYTES = 2 ** 19
 
+type Asked = Pick<HostedDevice, 'name' | 'blockSize' | 'ask'>
+
 /** One part of the report from `lba` on. Rejects with E_ZONES when the device refuses. */
-async function report(unit: LogicalUnit, lba: number): Promise<Buffer> {
+async function report(unit: Asked, lba: number): Promise<Buffer> {
   const cdb = ZoneIn.encode({ op: op.ZBC_IN, serviceAction: zoneAction.REPORT_ZONES, lba, allocation: CHUNK_BYTES, partial: 1 })
-  const { status, data } = await ask(unit, cdb, { in: CHUNK_BYTES })
+  const { status, data } = await unit.ask(cdb, { in: CHUNK_BYTES })
   if (status === sam.GOOD) return data
   throw tcmuError('E_ZONES', { device: unit.name, reason: 'it does not answer REPORT ZONES; only zoned disks do' })
 }
@@ -38,7 +41,7 @@ function recordOf(z: ReturnType<typeof ZoneDescriptor.decode>): ZoneRecord {
 }
 
 /** All zones of a unit, asked for as an initiator does. Rejects with E_ZONES. */
-export async function zonesOf(unit: LogicalUnit): Promise<ZoneList> {
+export async function zonesOf(unit: Asked): Promise<ZoneList> {
   const zones: ZoneRecord[] = []
   for (let lba = 0, last = 0; lba <= last;) {
     const bytes = await report(unit, lba)
@@ -54,7 +57,7 @@ export async function zonesOf(unit: LogicalUnit): Promise<ZoneList> {
 }
 
 /** What the control socket answers to `zones` with `{"device": NAME}`. */
-export const zonesMethod = (find: (name: string) => LogicalUnit | undefined) => ({
+export const zonesMethod = (find: (name: string) => Asked | undefined) => ({
   zones: async (params: unknown): Promise<ZoneList> => {
     const device = (params as { device?: unknown } | undefined)?.device
     const unit = typeof device === 'string' ? find(device) : undefined

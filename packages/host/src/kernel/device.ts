@@ -1,32 +1,29 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serialOf } from '../control/serial'
 import type { DeviceRuntime, DeviceSpec } from '../device'
 import { Pump } from '../device/pump'
 import { quote, reasonOf, type TcmuError } from '../errors'
-import type { HandlerLog } from '../handler/types'
 import { Status } from '../scsi'
 import type { DataArea } from '../wire'
-import { type Attributes, codeOf, DeviceFolder, type Roots } from './configfs'
+import { type Attributes, DeviceFolder } from './configfs'
 import { type DeviceConfig, parseDeviceConfig } from './device-config'
 import type { KernelChange } from './netlink'
+import { whenFree } from './node'
 import { type UioMap, UioPort } from './port'
 import { KernelPortGroups } from './port-groups'
 import type { PortSwitch } from './ports'
 import { EINVAL, errnoOfStatus } from './reply'
 import { SerialCache } from './serial'
+import type { ServedDevice } from './served'
+import { defaultReset, takeOver, type TakeOverParts } from './take-over'
 import { limitsOf } from './timeouts'
 import { mapSize, type UioDevice } from './uio-scan'
+import { inTime } from './wait'
 
-/** What devices are made with. */
-export interface DeviceParts {
-  readonly roots: Roots
-  readonly map: (path: string, size: number) => UioMap
+/** What a device whose ring is mapped is served with. */
+export interface ServeParts extends TakeOverParts {
   /** Open the handler; `serial` says the unit serial number as it is at that moment. */
   readonly open: (spec: DeviceSpec, serial: () => string) => Promise<DeviceRuntime>
-  readonly log: HandlerLog
-  /** What becomes of commands a former daemon left in the ring. Default: initiators try again. */
-  readonly resetRing?: 'retry' | 'fail'
   /** As in PumpOptions. */
   readonly pollMicros?: number | undefined
   /** Start collected I/O, before the kernel is told of a batch. */
@@ -34,12 +31,14 @@ export interface DeviceParts {
   /** Forget memory that is about to be unmapped. */
   readonly release?: (area: DataArea) => void
   /** Takes ports away from initiators while their backend is away. Left out: they stay. */
-  readonly ports?: PortSwitch
+  readonly ports?: Pick<PortSwitch, 'on' | 'off'>
 }
 
-/** udev or a container's /dev may be later than the kernel. */
-const NODE_TRIES = 20
-const NODE_PAUSE_MS = 50
+/** What devices are made with. */
+export interface DeviceParts extends ServeParts {
+  readonly map: (path: string, size: number) => UioMap
+}
+
 /** The kernel posts nothing while the device is blocked: what is in the ring then is all there is to do. */
 const DRAIN_PAUSE_MS = 5
 /** A ring that breaks again and again is left alone. */
@@ -49,7 +48,7 @@ const RESET_WINDOW_MS = 60_000
 const PATIENCE_MS = 5000
 
 /** A device of the kernel that this host serves: from the mapping of its ring to its handler. */
-export class KernelDevice {
+export class KernelDevice implements ServedDevice {
   private pump: Pump | undefined
   private port: UioPort | undefined
   private resets: number[] = []
@@ -59,7 +58,7 @@ export class KernelDevice {
 
   private constructor(
     readonly at: UioDevice, private readonly config: DeviceConfig, private readonly folder: DeviceFolder,
-    readonly runtime: DeviceRuntime, private readonly serial: SerialCache, private readonly groups: KernelPortGroups, private readonly parts: DeviceParts,
+    readonly runtime: DeviceRuntime, private readonly serial: SerialCache, private readonly groups: KernelPortGroups, private readonly parts: ServeParts,
   ) {}
 
   /**
@@ -67,23 +66,18 @@ export class KernelDevice {
    * again whatever happens. Rejects with what went wrong; nothing stays open then.
    */
   static async open(at: UioDevice, parts: DeviceParts, existing: boolean): Promise<KernelDevice> {
-    const folder = new DeviceFolder(parts.roots, at)
-    const blocked = existing && (await folder.block(true))
-    try {
-      if (blocked) await folder.resetRing(parts.resetRing ?? 'retry')
-      return await KernelDevice.make(at, parts, folder, existing)
-    } finally {
-      if (blocked) await folder.block(false).catch((e: unknown) => parts.log.error(`${at.device} stays blocked: ${reasonOf(e)}`))
-    }
+    const size = await mapSize(parts.roots, at)
+    const map = (): Promise<UioMap> => whenFree(parts.roots, at.minor, (path) => parts.map(path, size))
+    return takeOver(at, parts, existing, map, (m) => KernelDevice.serve(at, parts, m, existing))
   }
 
-  private static async make(at: UioDevice, parts: DeviceParts, folder: DeviceFolder, existing: boolean): Promise<KernelDevice> {
+  /** Serve a device whose ring `map` is. Rejects with what went wrong; `map` is still open then. */
+  static async serve(at: UioDevice, parts: ServeParts, map: UioMap, existing: boolean): Promise<KernelDevice> {
+    const folder = new DeviceFolder(parts.roots, at)
     const config = parseDeviceConfig(at.cfgstring)
     const asked = await folder.attributes()
-    const size = await mapSize(parts.roots, at)
     const fallback = serialOf(`user_${at.hba}`, at.device)
     const serial = new SerialCache(() => folder.serial() || fallback, fallback)
-    const map = await openNode(parts, at.minor, size)
     let runtime: DeviceRuntime | undefined
     try {
       runtime = await parts.open({
@@ -98,7 +92,6 @@ export class KernelDevice {
       return device
     } catch (e) {
       await runtime?.close(0).catch((closing: unknown) => parts.log.error(`${at.device} did not close cleanly: ${reasonOf(closing)}`))
-      map.close()
       throw e
     }
   }
@@ -169,7 +162,7 @@ export class KernelDevice {
       if (!(await this.folder.block(true))) return
       try {
         await this.giveUp()
-        await this.folder.resetRing(this.parts.resetRing ?? 'retry')
+        await this.folder.resetRing(this.parts.resetRing ?? defaultReset)
         this.pump!.start()
         log.warn(`${this.at.device}: the ring was reset`)
       } finally {
@@ -183,7 +176,7 @@ export class KernelDevice {
   /** The kernel hands out the memory of what it forgets: nothing of ours may be under way in it. */
   private async giveUp(): Promise<void> {
     const given = this.pump!.abandon()
-    if (await within(given, PATIENCE_MS)) return
+    if (await inTime(given, PATIENCE_MS)) return
     this.parts.log.error(`${this.at.device} stays blocked until its backend answers: its I/O is under way in the ring's memory`)
     await given
   }
@@ -254,7 +247,7 @@ export class KernelDevice {
     const idle = await pump!.stop(deadlineMs)
     if (!idle) parts.log.warn(`${this.at.device}: ${pump!.ring.inFlight} commands were not done in ${deadlineMs} ms`)
     const closed = runtime.close(0).catch((e: unknown) => parts.log.error(`${this.at.device} did not close cleanly: ${reasonOf(e)}`))
-    if (!(await within(closed, PATIENCE_MS))) parts.log.error(`${this.at.device}: its backend does not close; the device is let go all the same`)
+    if (!(await inTime(closed, PATIENCE_MS))) parts.log.error(`${this.at.device}: its backend does not close; the device is let go all the same`)
     pump!.close()
     port!.silence()
     const unmap = pump!.quiet().then(() => {
@@ -262,24 +255,6 @@ export class KernelDevice {
       port!.close()
     })
     // A disk that never answers keeps its memory, and nobody waits for it.
-    if (!(await within(unmap, PATIENCE_MS))) parts.log.error(`${this.at.device}: I/O is under way in its memory, which stays mapped until that ends`)
-  }
-}
-
-/** Whether `work` is done in time. */
-const within = (work: Promise<unknown>, ms: number): Promise<boolean> => {
-  const timer = new AbortController()
-  return Promise.race([work.then(() => true), sleep(ms, false, timer)]).finally(() => timer.abort())
-}
-
-async function openNode(parts: DeviceParts, minor: number, size: number): Promise<UioMap> {
-  const path = join(parts.roots.dev, `uio${minor}`)
-  for (let n = 1; ; n++) {
-    try {
-      return parts.map(path, size)
-    } catch (e) {
-      if (codeOf(e) !== 'ENOENT' || n === NODE_TRIES) throw e
-      await sleep(NODE_PAUSE_MS)
-    }
+    if (!(await inTime(unmap, PATIENCE_MS))) parts.log.error(`${this.at.device}: I/O is under way in its memory, which stays mapped until that ends`)
   }
 }

@@ -119,7 +119,7 @@ describe('refusals have their errno', () => {
 
   test('devices of a subtype that another process has registered are its alone, for as long as it is there', async () => {
     const elsewhere = new Set(['theirs'])
-    const b = bench({ elsewhere: (subtype) => elsewhere.has(subtype) })
+    const b = bench({ registered: (subtype) => elsewhere.has(subtype) })
     await b.front.start()
     const other = { minor: 1, device: 'other', cfgstring: 'theirs/x' }
     void b.add(other)

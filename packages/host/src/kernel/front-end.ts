@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeviceRuntime } from '../device'
+import type { HostedDevice } from '../device'
 import { quote, reasonOf } from '../errors'
 import type { HandlerLog } from '../handler/types'
 import { type DeviceParts, KernelDevice } from './device'
@@ -9,21 +9,24 @@ import type { KernelEvent } from './netlink'
 import { PortSwitch } from './ports'
 import { Queues } from './queues'
 import { EINTR, ENOENT, EOPNOTSUPP, errnoOf } from './reply'
+import type { RemoteParts, ServedDevice, ServeElsewhere } from './served'
 import { scanUio, type UioDevice } from './uio-scan'
 
 export interface TcmuOptions {
   readonly parts: DeviceParts
+  /** Devices whose handler does not run in this thread; left out: there are none. */
+  readonly elsewhere?: { readonly serve: ServeElsewhere; readonly node: RemoteParts['node'] }
   /** Whether a subtype is ours. */
   readonly knows: (subtype: string) => boolean
   /** Whether another process has registered for a subtype: it answers the kernel itself, and two answers would race. */
-  readonly elsewhere?: (subtype: string) => boolean
+  readonly registered?: (subtype: string) => boolean
   /** Opens the socket; left out: no netlink, what the scan finds is served and nothing else. */
   readonly netlink?: () => NetlinkPort
   /** Devices of other subtypes: refuse them, for there is no other daemon (default), or leave them to it. */
   readonly foreign?: 'reject' | 'ignore'
   readonly log: HandlerLog
-  readonly added?: (minor: number, device: DeviceRuntime) => void | Promise<void>
-  readonly removed?: (minor: number, device: DeviceRuntime) => void | Promise<void>
+  readonly added?: (minor: number, device: HostedDevice) => void | Promise<void>
+  readonly removed?: (minor: number, device: HostedDevice) => void | Promise<void>
 }
 
 /** The kernel waits for the answer to a removal, and its caller cannot be killed meanwhile. */
@@ -33,7 +36,7 @@ const subtypeOf = (cfgstring: string): string => cfgstring.split('/', 1)[0]!
 
 /** Serves the devices of target_core_user: those there are, and those that come and go by netlink. */
 export class TcmuFrontEnd {
-  private readonly devices = new Map<number, KernelDevice>()
+  private readonly devices = new Map<number, ServedDevice>()
   private readonly queues = new Queues<number>()
   private readonly unanswered = new Set<KernelEvent>()
   private readonly log: HandlerLog
@@ -92,7 +95,9 @@ export class TcmuFrontEnd {
   }
 
   private async add(at: UioDevice, existing: boolean): Promise<void> {
-    const device = await KernelDevice.open(at, { ports: this.ports, ...this.options.parts }, existing)
+    const { elsewhere, parts } = this.options
+    const remote = elsewhere && (await elsewhere.serve(at, existing, { ...parts, ports: this.ports, node: elsewhere.node }))
+    const device = remote ?? (await KernelDevice.open(at, { ports: this.ports, ...parts }, existing))
     this.devices.set(at.minor, device)
     const { runtime } = device
     await this.options.added?.(at.minor, runtime)
@@ -108,7 +113,7 @@ export class TcmuFrontEnd {
   private async take(event: KernelEvent): Promise<void> {
     const at = parseUioName(event.name)
     const ours = this.devices.has(event.minor) || (at !== undefined && this.options.knows(subtypeOf(at.cfgstring)))
-    if (!ours && (this.options.foreign === 'ignore' || (at !== undefined && this.options.elsewhere?.(subtypeOf(at.cfgstring))))) return
+    if (!ours && (this.options.foreign === 'ignore' || (at !== undefined && this.options.registered?.(subtypeOf(at.cfgstring))))) return
     this.unanswered.add(event)
     const status = await this.queues.run(event.minor, () => this.act(event, at && { minor: event.minor, ...at })).catch((e: unknown) => this.failed(event, e))
     await this.answer(event, status)

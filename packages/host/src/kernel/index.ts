@@ -1,3 +1,5 @@
+export { parseDeviceConfig } from './device-config'
 export { type Roots, systemRoots } from './configfs'
+export type { RemoteParts, ServedDevice, ServeElsewhere } from './served'
 export { tcmuUsable, type Usable } from './setup'
 export { type KernelHost, type KernelOptions, kernelSteps, type KernelSteps } from './steps'

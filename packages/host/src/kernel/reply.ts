@@ -15,6 +15,7 @@ const byCode: Readonly<Record<string, number>> = {
   E_FILE_FOLDER: errno.ENOENT,
   E_FILE_LOCKED: errno.EBUSY,
   E_RING_MAILBOX: errno.EPROTO,
+  E_UIO_BUSY: errno.EBUSY,
 }
 
 const byStatus: ReadonlyMap<Status, number> = new Map([
@@ -55,5 +56,6 @@ export const errnoOfStatus = (status: Status): number => (status === Status.OK ?
 
 export const EINTR = -errno.EINTR
 export const ENOENT = -errno.ENOENT
+export const EBUSY = -errno.EBUSY
 export const EINVAL = -errno.EINVAL
 export const EOPNOTSUPP = -errno.EOPNOTSUPP

@@ -1,11 +1,14 @@
 import type { Step } from '../control/sequence'
-import type { DeviceRuntime, DeviceSpec } from '../device'
+import type { DeviceRuntime, DeviceSpec, HostedDevice } from '../device'
 import type { HandlerLog } from '../handler/types'
 import { loadNative, type NativeCore } from '../platform'
 import type { DataArea } from '../wire'
 import { type Roots, systemRoots } from './configfs'
 import { TcmuFrontEnd } from './front-end'
+import { openUioNode } from './node'
+import type { ServeElsewhere } from './served'
 import { type Execute, KernelSetup } from './setup'
+import type { ResetPolicy } from './take-over'
 
 /** The kernel drops what does not fit; a hundred devices made at once take a few KiB. */
 const RECEIVE_BUFFER = 4 * 2 ** 20
@@ -17,7 +20,7 @@ export interface KernelOptions {
   /** Devices of subtypes that nobody here knows: refuse them (default), or leave them to another daemon. */
   readonly foreign?: 'reject' | 'ignore'
   /** What becomes of commands that a former daemon left in a ring. Default: initiators try again. */
-  readonly resetRing?: 'retry' | 'fail'
+  readonly resetRing?: ResetPolicy
   /** Bound of the busy-poll of idle rings in microseconds; 0: never. Left out: what fits the machine. */
   readonly pollMicros?: number | undefined
   readonly roots?: Roots
@@ -29,12 +32,13 @@ export interface KernelOptions {
 export interface KernelHost {
   readonly open: (spec: DeviceSpec, serial: () => string) => Promise<DeviceRuntime>
   readonly knows: (subtype: string) => boolean
-  /** Subtypes whose devices another process serves. */
-  readonly elsewhere: (subtype: string) => boolean
+  /** Subtypes that another process has registered: it serves their devices. */
+  readonly registered: (subtype: string) => boolean
+  readonly serveElsewhere: ServeElsewhere
   readonly flush: () => void
   readonly release: (area: DataArea) => void
-  readonly added: (minor: number, device: DeviceRuntime) => void | Promise<void>
-  readonly removed: (minor: number, device: DeviceRuntime) => void | Promise<void>
+  readonly added: (minor: number, device: HostedDevice) => void | Promise<void>
+  readonly removed: (minor: number, device: HostedDevice) => void | Promise<void>
   readonly log: HandlerLog
 }
 
@@ -47,9 +51,9 @@ export interface KernelSteps {
 
 function frontEndOf(options: KernelOptions, host: KernelHost, roots: Roots): TcmuFrontEnd {
   const native = options.native ?? loadNative()
-  const { open, flush, release, log, ...rest } = host
+  const { open, flush, release, log, serveElsewhere, ...rest } = host
   return new TcmuFrontEnd({
-    ...rest, log,
+    ...rest, log, elsewhere: { serve: serveElsewhere, node: (path) => openUioNode(native, path) },
     parts: { roots, open, flush, release, log, resetRing: options.resetRing, pollMicros: options.pollMicros, map: (path, size) => new native.UioMap(path, size) },
     ...(options.netlink !== false && { netlink: () => new native.NetlinkSocket(RECEIVE_BUFFER) }),
     foreign: options.foreign,

@@ -1,6 +1,6 @@
-import type { DeviceRuntime } from '../device'
+import { DeviceRuntime, type HostedDevice } from '../device'
 import { tcmuError } from '../errors'
-import { ask, type AskOptions, type Reply } from '../scsi'
+import type { AskOptions, Reply } from '../scsi'
 import type { PulledCommand } from './command'
 import { PulledState } from './pulled'
 import type { CommandQueue } from './queue'
@@ -14,10 +14,16 @@ const MOST_PULLED = 128
 
 /** One device of a host, for the program that the host runs in. */
 export class HostDevice {
-  constructor(readonly unit: DeviceRuntime) {}
+  constructor(private readonly device: HostedDevice) {}
 
-  get name(): string { return this.unit.name }
-  get state(): string { return this.unit.state }
+  get name(): string { return this.device.name }
+  get state(): string { return this.device.state }
+
+  /** The device itself. Throws E_NOT_HERE when its handler runs in another process. */
+  get unit(): DeviceRuntime {
+    if (this.device instanceof DeviceRuntime) return this.device
+    throw tcmuError('E_NOT_HERE', { device: this.name, subtype: this.device.subtype })
+  }
 
   private get queue(): CommandQueue {
     const { handlerState: state, name, subtype } = this.unit
@@ -27,7 +33,7 @@ export class HostDevice {
 
   /** Send the device one command, as an initiator would. */
   ask(cdb: Uint8Array, options?: AskOptions): Promise<Reply> {
-    return ask(this.unit, cdb, options)
+    return this.device.ask(cdb, options)
   }
 
   /** The next command if one waits; never waits itself. Throws E_NOT_PULLED. */

@@ -63,6 +63,11 @@ export class DeviceFilters {
     }
   }
 
+  /** Whether a device has any. */
+  has(device: Filterable): boolean {
+    return this.chosen(device).filters.length > 0
+  }
+
   /** Throws E_FILTER or E_FILTER_OPTIONS when the filters of a device cannot be used; none of their code runs. */
   checkDevice(device: Filterable): void {
     const { key, filters } = this.chosen(device)

@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs'
 import { release } from 'node:os'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type { Handler } from '../handler'
+import type { UioNode } from '../kernel/node'
 import { UioPort } from '../kernel/port'
 import { createIoEngine, type IoEngineChoice } from '../io'
 import { loadNative } from '../platform'
@@ -18,7 +19,8 @@ function channelToHost(): Channel<FromHost, ToHost> {
     const port = parentPort
     return { send: (m) => port.postMessage(m), listen: (take) => void port.on('message', take) }
   }
-  // The host is gone: there is nobody to work for.
+  // The host is gone: there is nobody to work for. A loop that does not turn would not hear of it, and keep the rings.
+  core.endWithParent()
   process.on('disconnect', () => process.exit(0))
   // The terminal sends these to everybody; the host says when to end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
@@ -48,6 +50,11 @@ function map(device: number, _spec: RemoteSpec, lost: (e: Error) => void): UioPo
   }
 }
 
+function uio(device: number): Pick<UioNode, 'map' | 'close'> {
+  const [fd] = descriptorsOf(device) as [number]
+  return { map: (size) => new core.UioMap(fd, size), close: () => closeSync(fd) }
+}
+
 /** A package of the handler root is compared with what was enabled here, right before its code is imported. */
 function load({ packagePath, subtype, hostPackage, trust: places }: Calls['load']['asks']): Promise<Handler> {
   const guard = new PathGuard()
@@ -61,4 +68,4 @@ function load({ packagePath, subtype, hostPackage, trust: places }: Calls['load'
   return registry.load(subtype)
 }
 
-new DeviceHost({ channel: channelToHost(), load, map, io: createIoEngine({ engine: process.argv[2] as IoEngineChoice }) })
+new DeviceHost({ channel: channelToHost(), load, map, uio, io: createIoEngine({ engine: process.argv[2] as IoEngineChoice }) })

@@ -2,23 +2,21 @@ import type { DeviceRuntime } from '../device'
 import { openDevice } from '../device'
 import { Pump, type RingPort } from '../device/pump'
 import { tcmuError } from '../errors'
-import { type BlocksHandler, type DeviceInfo, type DeviceProperties, type Handler, type HandlerIo, type HandlerLog, handlerMembers, isBlocks } from '../handler'
+import { type BlocksHandler, type DeviceInfo, type DeviceProperties, type Handler, type HandlerLog, handlerMembers, isBlocks } from '../handler'
 import { Status } from '../scsi'
-import type { DataArea } from '../wire'
-import { type CallName, type Calls, type Channel, type FromHost, type HandlerFacts, type RemoteSpec, remoteError, type ToHost } from './messages'
+import { KernelDevices, type KernelDevicesParts } from './kernel-devices'
+import { type CallName, type Calls, type HandlerFacts, type RemoteSpec, remoteError, type ToHost } from './messages'
 
 /** A mapped ring that is closed with its device. */
 export interface HostPort extends RingPort {
   close(): void
 }
 
-export interface DeviceHostParts {
-  readonly channel: Channel<FromHost, ToHost>
+export interface DeviceHostParts extends Pick<KernelDevicesParts, 'channel' | 'io' | 'uio'> {
   /** Import the code of a package. */
   readonly load: (start: Calls['load']['asks']) => Promise<Handler>
   /** Map the ring whose descriptors come with the request that opens this device. */
   readonly map: (device: number, spec: RemoteSpec, lost: (e: Error) => void) => HostPort
-  readonly io: HandlerIo & { submit?(): void; release?(area: DataArea): void }
 }
 
 interface Served {
@@ -46,22 +44,31 @@ export class DeviceHost {
   private readonly devices = new Map<number, Served>()
   /** What the handler's `open` gave, for its lock: whoever asks for that is the host, not a command. */
   private readonly states = new Map<number, unknown>()
-  private readonly calls: { [K in CallName]: (asks: Calls[K]['asks']) => Promise<Calls[K]['answers']> } = {
-    load: async (start) => factsOf((this.handler = await this.parts.load(start))),
-    check: async ({ config, options }) => (await this.handler?.checkConfig?.(config, options)) ?? true,
-    open: ({ device, spec }) => this.open(device, spec),
-    reconfigure: ({ device, change }) => this.served(device).runtime.reconfigure(change),
-    extents: async ({ device, ...range }) => (await this.served(device).runtime.ops.extents?.({ ...range, signal: never })) ?? [],
-    lock: async ({ device, tag }) => (await this.blocks.lock?.(this.states.get(device), tag)) ?? Status.OK,
-    unlock: async ({ device }) => (await this.blocks.unlock?.(this.states.get(device))) ?? Status.OK,
-    lockState: async ({ device }) => (await this.blocks.getLockState?.(this.states.get(device))) ?? 'unknown',
-    lockHolder: async ({ device }) => (await this.blocks.getLockTag?.(this.states.get(device))) ?? Status.NO_LOCK_HOLDERS,
-    close: ({ device, deadlineMs }) => this.close(device, deadlineMs),
-    ping: () => Promise.resolve(null),
-  }
+  private readonly kernel: KernelDevices
+  private readonly calls: { [K in CallName]: (asks: Calls[K]['asks']) => Promise<Calls[K]['answers']> }
 
   constructor(private readonly parts: DeviceHostParts) {
+    const { channel, io, uio } = parts
+    this.kernel = new KernelDevices({ channel, io, uio, handler: () => this.handler!, logOf: (device) => this.logOf(device) })
+    this.calls = this.callsOf()
     parts.channel.listen((message) => void this.take(message))
+  }
+
+  private callsOf(): DeviceHost['calls'] {
+    return {
+      load: async (start) => factsOf((this.handler = await this.parts.load(start))),
+      check: async ({ config, options }) => (await this.handler?.checkConfig?.(config, options)) ?? true,
+      open: ({ device, spec }) => this.open(device, spec),
+      reconfigure: ({ device, change }) => (this.kernel.runtime(device) ?? this.served(device).runtime).reconfigure(change),
+      extents: async ({ device, ...range }) => (await this.served(device).runtime.ops.extents?.({ ...range, signal: never })) ?? [],
+      lock: async ({ device, tag }) => (await this.blocks.lock?.(this.states.get(device), tag)) ?? Status.OK,
+      unlock: async ({ device }) => (await this.blocks.unlock?.(this.states.get(device))) ?? Status.OK,
+      lockState: async ({ device }) => (await this.blocks.getLockState?.(this.states.get(device))) ?? 'unknown',
+      lockHolder: async ({ device }) => (await this.blocks.getLockTag?.(this.states.get(device))) ?? Status.NO_LOCK_HOLDERS,
+      close: ({ device, deadlineMs }) => this.close(device, deadlineMs),
+      ping: () => Promise.resolve(null),
+      ...this.kernel.calls,
+    }
   }
 
   private async take({ id, call, with: asks }: ToHost): Promise<void> {

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf, tcmuError } from '../errors'
-import type { Change, DeviceInfo, HandlerLog, LockHolder } from '../handler'
+import type { DeviceInfo, HandlerLog } from '../handler'
 import type { NativeCore } from '../platform'
-import { Status } from '../scsi'
 import { type BudgetOptions, CrashBudget } from './crash-budget'
-import { Link, type OnCrash } from './link'
-import type { FromHost, HandlerFacts, HostStart, RemoteDeviceFacts, RemoteSpec } from './messages'
+import type { OnCrash } from './link'
+import { LinkedDevice } from './linked-device'
+import type { HandlerFacts, HostStart } from './messages'
 import { callbacksOf, type RemoteDevice, type RemoteSite } from './remote-handler'
-import { RING_BYTES } from './remote-port'
 import { Rpc } from './rpc'
 import type { Spawn, Spawned } from './spawn'
+import { CALL_MS, CLOSE_MS, type HostEvent, type Running, START_MS, type Tenant } from './tenant'
 
 export interface HandlerHostOptions {
   readonly start: HostStart
@@ -30,21 +30,7 @@ export interface HandlerHostOptions {
   readonly linger?: boolean
 }
 
-/** Loading code, opening a backend, changing a size: what a person waits for. */
-const CALL_MS = 60_000
-const CLOSE_MS = 10_000
 const PING_MS = 5000
-const DEFAULT_UNMAP_BLOCKS = 2 ** 20
-
-interface Open {
-  readonly dev: DeviceInfo
-  readonly link: Link
-  readonly spec: RemoteSpec
-}
-interface Running {
-  readonly spawned: Spawned
-  readonly rpc: Rpc
-}
 
 /** What `status` shows of a device host. */
 export interface HandlerHostState {
@@ -57,19 +43,19 @@ export interface HandlerHostState {
   readonly devices: readonly string[]
 }
 
-/** What of a change a process has to know that opens the device again. */
-function lasting(change: Change): Partial<RemoteSpec> {
-  if (change.kind === 'size') return { sizeBytes: change.sizeBytes }
-  return change.kind === 'config' ? { config: change.config } : {}
-}
-
 /** The process of one handler: started when it is needed, started again when it ends, left alone when that happens too often. */
 export class HandlerHost implements RemoteSite {
+  readonly budget: BudgetOptions
   private running: Running | undefined
   private starting: Promise<Running> | undefined
+  /** The process there is, or the one that is being started. */
+  private spawned: Spawned | undefined
+  private restarting: Promise<void> | undefined
   private facts: HandlerFacts | undefined
-  private readonly devices = new Map<number, Open>()
-  private readonly budget: CrashBudget
+  private readonly tenants = new Map<number, Tenant>()
+  /** Not open for the first time yet: what they say is heard, and they are not opened again. */
+  private readonly entering = new Map<number, Tenant>()
+  private readonly crashes: CrashBudget
   private readonly pings: NodeJS.Timeout
   private nextDevice = 1
   /** Questions under way that need the process. */
@@ -79,7 +65,8 @@ export class HandlerHost implements RemoteSite {
   private reason: string | undefined
 
   constructor(private readonly options: HandlerHostOptions) {
-    this.budget = new CrashBudget(options.budget)
+    this.budget = options.budget ?? {}
+    this.crashes = new CrashBudget(this.budget)
     this.pings = setInterval(() => this.ping(), Math.min(PING_MS, this.hangMs / 2))
     this.pings.unref()
   }
@@ -87,30 +74,27 @@ export class HandlerHost implements RemoteSite {
   private get subtype(): string {
     return this.options.start.subtype
   }
-
+  private get who(): string {
+    return this.options.who ?? this.subtype
+  }
   private get hangMs(): number {
     return this.options.hangMs ?? 30_000
-  }
-
-  /** Its commands are not to be sent again by themselves: the lock that let them through went with the process. */
-  private get locks(): boolean {
-    return this.facts?.members.includes('lock') === true
   }
 
   state(): HandlerHostState {
     return {
       subtype: this.subtype,
-      state: this.parked !== undefined ? 'parked' : this.running ? 'running' : this.starting ? 'restarting' : 'idle',
+      state: this.parked !== undefined ? 'parked' : this.running ? 'running' : this.starting || this.restarting ? 'restarting' : 'idle',
       pid: this.running?.spawned.pid,
-      crashes: this.budget.spent,
+      crashes: this.crashes.spent,
       reason: this.reason,
-      devices: [...this.devices.values()].map(({ spec }) => spec.name),
+      devices: [...this.tenants.values()].map((t) => t.name),
     }
   }
 
   /** No device is open there, and nothing is asked. */
   get idle(): boolean {
-    return this.devices.size === 0 && this.asking === 0
+    return this.tenants.size === 0 && this.asking === 0
   }
 
   /** What the handler is; starts its process. Rejects with what its code threw when it was loaded. */
@@ -127,17 +111,18 @@ export class HandlerHost implements RemoteSite {
   }
 
   private parkedError(): Error {
-    return tcmuError('E_DEVICE_HOST', { reason: `${this.subtype} is parked after ${this.budget.spent} crashes: ${this.parked}` })
+    return tcmuError('E_DEVICE_HOST', { reason: `${this.subtype} is parked after ${this.crashes.spent} crashes: ${this.parked}` })
   }
 
   private async startOnce(): Promise<Running> {
     const { core, spawn, log, heapMiB = 512 } = this.options
     const start = this.options.current?.() ?? this.options.start
     const spawned = spawn(core, heapMiB, (line) => log.info(`${this.subtype} says: ${line}`))
-    const rpc = new Rpc(spawned, this.options.who ?? this.subtype, (event) => this.hear(event))
+    this.spawned = spawned
+    const rpc = new Rpc(spawned, this.who, (event) => this.hear(event))
     const running = { spawned, rpc }
     try {
-      this.facts = await rpc.call('load', start, CALL_MS)
+      this.facts = await rpc.call('load', start, START_MS)
     } catch (e) {
       spawned.kill()
       throw e
@@ -147,12 +132,10 @@ export class HandlerHost implements RemoteSite {
     return running
   }
 
-  private hear(event: Extract<FromHost, { event: string }>): void {
-    const dev = this.devices.get(event.device)?.dev
-    if (event.event === 'log') (dev?.log ?? this.options.log)[event.level](event.message, event.facts)
-    else if (event.event === 'resized') dev?.resized(event.sizeBytes)
-    else if (event.event === 'mediumChanged') dev?.mediumChanged(event.sizeBytes)
-    else dev?.report(event.kind)
+  private hear(event: HostEvent): void {
+    const tenant = this.tenants.get(event.device) ?? this.entering.get(event.device)
+    if (tenant) tenant.hear(event)
+    else if (event.event === 'log') this.options.log[event.level](event.message, event.facts)
   }
 
   /** A loop that does not answer holds all its devices up: end it, and the others of its kind go on. */
@@ -175,14 +158,21 @@ export class HandlerHost implements RemoteSite {
     this.running = undefined
     this.reason = why
     if (this.closed) return
-    const during = callbacksOf([...this.devices.values()].flatMap(({ link }) => link.suspend()))
-    this.options.log.error(`the process of ${this.options.who ?? this.subtype}: ${why}${during.length ? ` during ${during.join(', ')}` : ''}; ${this.devices.size} devices wait for it`)
-    this.restart(why).catch((e: unknown) => this.options.log.error(`${this.subtype}: ${reasonOf(e)}`))
+    const during = callbacksOf([...this.tenants.values()].flatMap((t) => t.gone()))
+    this.options.log.error(`the process of ${this.who}: ${why}${during.length ? ` during ${during.join(', ')}` : ''}; ${this.tenants.size} devices wait for it`)
+    this.restart(why)
   }
 
-  private async restart(why: string): Promise<void> {
-    for (let reason = why; !this.closed && this.devices.size > 0;) {
-      const pause = this.budget.spend()
+  /** Once at a time: an end of the process while its devices are opened is one more of its ends. */
+  private restart(why: string): void {
+    this.restarting ??= this.tryAgain(why)
+      .catch((e: unknown) => this.options.log.error(`${this.subtype}: ${reasonOf(e)}`))
+      .finally(() => (this.restarting = undefined))
+  }
+
+  private async tryAgain(why: string): Promise<void> {
+    for (let reason = why; !this.running && !this.closed && this.tenants.size > 0;) {
+      const pause = this.crashes.spend()
       if (pause === undefined) {
         this.park(reason)
         return
@@ -190,8 +180,7 @@ export class HandlerHost implements RemoteSite {
       await sleep(pause, undefined, { ref: false })
       try {
         await this.reopen()
-        this.options.log.warn(`${this.subtype} runs again, with ${this.devices.size} devices`)
-        return
+        this.options.log.warn(`${this.subtype} runs again, with ${this.tenants.size} devices`)
       } catch (e) {
         reason = reasonOf(e)
         this.reason = reason
@@ -202,31 +191,33 @@ export class HandlerHost implements RemoteSite {
 
   private async reopen(): Promise<void> {
     const running = await this.ready()
-    try {
-      for (const [device, { dev, spec, link }] of this.devices) {
-        await this.openThere(running, device, { ...spec, reopen: true }, link)
-        // Whoever else wants the lock may have it by now.
-        if (this.locks) dev.report('lock-lost')
-        link.resume()
-      }
-    } catch (e) {
-      // All or nothing: a process without some of its devices would have to be told from one that is whole.
-      this.running = undefined
-      running.spawned.kill()
-      for (const { link } of this.devices.values()) link.suspend()
-      throw e
-    }
+    const tenants = [...this.tenants.values()]
+    const opened = await Promise.allSettled(tenants.map((t) => t.open(running)))
+    const failed = opened.find((o) => o.status === 'rejected')
+    if (!failed) return
+    // All or nothing: a process without some of its devices would have to be told from one that is whole.
+    if (this.running === running) this.running = undefined
+    running.spawned.kill()
+    await running.spawned.ended
+    for (const t of tenants) t.gone()
+    throw failed.reason
   }
 
   private park(why: string): void {
     this.parked = why
-    for (const { link } of this.devices.values()) link.park()
-    this.options.log.error(`${this.subtype} is parked: it ended ${this.budget.spent} times, last because ${why}; its devices answer NOT READY until they are opened anew`)
+    for (const t of this.tenants.values()) t.park(why)
+    this.options.log.error(`${this.subtype} is parked: it ended ${this.crashes.spent} times, last because ${why}; its devices answer NOT READY until they are opened anew`)
   }
 
-  private openThere({ spawned, rpc }: Running, device: number, spec: RemoteSpec, link: Link): Promise<RemoteDeviceFacts> {
-    spawned.sendRing(device, link.ring.peer)
-    return rpc.call('open', { device, spec }, CALL_MS)
+  /** Open a device again that is parked, alone or with all others of its handler. */
+  async retry(tenant: Tenant): Promise<void> {
+    if (this.parked === undefined) {
+      await tenant.open(await this.ready())
+      return
+    }
+    this.parked = undefined
+    this.crashes.forget()
+    this.restart('it was asked for')
   }
 
   async check(config: string, options: unknown): Promise<true | string> {
@@ -238,79 +229,61 @@ export class HandlerHost implements RemoteSite {
     }
   }
 
-  /** Open a device there. Rejects with what the handler threw. */
-  async open(dev: DeviceInfo): Promise<RemoteDevice> {
+  /** A number for a device that is to enter. */
+  number(): number {
+    return this.nextDevice++
+  }
+
+  /** Open a device, and keep it open until it leaves. Rejects with what the handler threw; it has not entered then. */
+  async enter(tenant: Tenant): Promise<void> {
     this.asking++
+    this.entering.set(tenant.device, tenant)
     try {
-      return await this.openHere(dev, await this.ready())
+      const running = await this.ready()
+      await tenant.open(running)
+      if (this.running !== running) throw tcmuError('E_DEVICE_HOST', { reason: `the process of ${this.who} ended as ${tenant.name} was opened: ${this.reason}` })
+      this.tenants.set(tenant.device, tenant)
     } finally {
+      this.entering.delete(tenant.device)
       this.asking--
     }
   }
 
-  private async openHere(dev: DeviceInfo, running: Running): Promise<RemoteDevice> {
-    const { name, config, options, sizeBytes, blockSize, reopen, thick } = dev
-    const spec: RemoteSpec = { name, config, options, sizeBytes, blockSize, reopen, thick, ringBytes: RING_BYTES }
-    const device = this.nextDevice++
-    const link = new Link(this.options.core, name, this.locks ? 'fail' : (this.options.onCrash ?? 'retry'), this.options.log, () => running.spawned.kill())
+  /** A device is not to be opened again. `close` may need the process, which is not ended before that. */
+  async leave(tenant: Tenant, close: () => Promise<unknown>): Promise<void> {
+    if (!this.tenants.delete(tenant.device)) return
+    this.entering.set(tenant.device, tenant)
+    this.asking++
     try {
-      const facts = await this.openThere(running, device, spec, link)
-      dev.declare(facts.properties)
-      dev.resized(facts.sizeBytes)
-      this.devices.set(device, { dev, link, spec: { ...spec, sizeBytes: sizeBytes === 0 ? 0 : facts.sizeBytes } })
-      link.resume()
-      return this.remote(device, facts)
+      await close()
+    } finally {
+      this.asking--
+      this.entering.delete(tenant.device)
+      tenant.drop()
+      // Another one may be closing there, or one be opened again.
+      if (this.idle) this.rest()
+    }
+  }
+
+  /** Open a device whose commands come from here. Rejects with what the handler threw. */
+  async open(dev: DeviceInfo): Promise<RemoteDevice> {
+    const { core, onCrash = 'retry' } = this.options
+    await this.ready()
+    const linked = new LinkedDevice({
+      core, dev, onCrash, device: this.number(), locks: this.facts?.members.includes('lock') === true,
+      rpc: async () => (await this.ready()).rpc, broken: () => this.running?.spawned.kill(), close: (d) => this.closeLinked(d),
+    })
+    try {
+      await this.enter(linked)
+      return linked
     } catch (e) {
-      link.close()
+      linked.drop()
       throw e
     }
   }
 
-  private remote(device: number, { properties }: RemoteDeviceFacts): RemoteDevice {
-    const { link, dev } = this.devices.get(device)!
-    return {
-      blockSize: dev.blockSize,
-      maxUnmapBlocks: properties.maxUnmapBlocks ?? DEFAULT_UNMAP_BLOCKS,
-      ask: (ask, answered) => link.ask(ask, answered),
-      lost: this.locks ? Status.BUSY : Status.NOT_READY,
-      reconfigure: (_state: unknown, change: Change) => this.reconfigure(device, change),
-      extents: async ({ offset, length }) => (await this.ready()).rpc.call('extents', { device, offset, length }, CALL_MS),
-      ...this.lockOf(device),
-      close: () => this.closeDevice(device),
-    }
-  }
-
-  private lockOf(device: number): Pick<RemoteDevice, 'lock' | 'unlock' | 'getLockState' | 'getLockTag'> {
-    const rpc = async (): Promise<Rpc> => (await this.ready()).rpc
-    return {
-      lock: async (_, tag) => (await rpc()).call('lock', { device, tag }, CALL_MS) as Promise<Status>,
-      unlock: async () => (await rpc()).call('unlock', { device }, CLOSE_MS) as Promise<Status>,
-      getLockState: async () => (await rpc()).call('lockState', { device }, CALL_MS),
-      getLockTag: async () => (await rpc()).call('lockHolder', { device }, CALL_MS) as Promise<LockHolder | Status>,
-    }
-  }
-
-  private async reconfigure(device: number, change: Change): Promise<Status> {
-    const { rpc } = await this.ready()
-    const status = (await rpc.call('reconfigure', { device, change }, CALL_MS)) as Status
-    const open = this.devices.get(device)
-    if (status === Status.OK && open) this.devices.set(device, { ...open, spec: { ...open.spec, ...lasting(change) } })
-    return status
-  }
-
-  private async closeDevice(device: number): Promise<void> {
-    const open = this.devices.get(device)
-    if (!open) return
-    this.devices.delete(device)
-    this.asking++
-    try {
-      await this.running?.rpc.call('close', { device, deadlineMs: CLOSE_MS }, CLOSE_MS * 2)
-    } finally {
-      this.asking--
-      open.link.close()
-      // Another one may be closing there, or one be opened again.
-      if (this.idle) this.rest()
-    }
+  private closeLinked(linked: LinkedDevice): Promise<void> {
+    return this.leave(linked, async () => this.running?.rpc.call('close', { device: linked.device, deadlineMs: CLOSE_MS }, CLOSE_MS * 2))
   }
 
   /** Nobody needs it: end the process; the next device starts it anew, with the code that is there then. */
@@ -319,18 +292,17 @@ export class HandlerHost implements RemoteSite {
     const { running } = this
     this.running = undefined
     this.parked = undefined
-    this.budget.forget()
+    this.crashes.forget()
     running?.spawned.kill()
   }
 
   async close(): Promise<void> {
     this.closed = true
     clearInterval(this.pings)
-    const running = this.running ?? (await this.starting?.catch(() => undefined))
     this.running = undefined
-    for (const { link } of this.devices.values()) link.close()
-    this.devices.clear()
-    running?.spawned.kill()
-    await running?.spawned.ended
+    for (const t of this.tenants.values()) t.drop()
+    this.tenants.clear()
+    this.spawned?.kill()
+    await this.spawned?.ended
   }
 }

@@ -109,6 +109,7 @@ export class Link {
   /** The other side is there: what was held goes out. */
   resume(): void {
     this.up = true
+    this.parked = false
     for (const request of this.held.splice(0)) this.post(request)
   }
 

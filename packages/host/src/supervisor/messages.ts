@@ -1,6 +1,11 @@
 import { TcmuError } from '../errors'
 import type { BackendLock, Change, DeviceInfo, DeviceProperties, HandlerLog, LockHolder } from '../handler/types'
-import type { Extent } from '../scsi'
+import type { Counters, DeviceEvent, TracedCommand } from '../device'
+import type { Roots } from '../kernel/configfs'
+import type { KernelChange } from '../kernel/netlink'
+import type { ResetPolicy } from '../kernel/take-over'
+import type { UioDevice } from '../kernel/uio-scan'
+import type { AskOptions, Extent, Reply } from '../scsi'
 
 /** What a device host needs to find the one package it runs. */
 export interface HostStart {
@@ -39,6 +44,33 @@ export interface RemoteDeviceFacts {
   readonly sizeBytes: number
 }
 
+/** A device of the kernel whose ring the process maps itself; its UIO descriptor comes with the request. */
+export interface KernelSpec {
+  readonly at: UioDevice
+  readonly roots: Roots
+  readonly existing: boolean
+  /** Another process had it, and ended: as in DeviceInfo. */
+  readonly reopen: boolean
+  readonly resetRing?: ResetPolicy | undefined
+  readonly pollMicros?: number | undefined
+  /** Folder of what outlives the process. */
+  readonly stateDir?: string | undefined
+}
+
+/** What lists show of a device that is served there. */
+export interface UnitFacts {
+  readonly config: string
+  readonly state: string
+  readonly blocks: number
+  readonly blockSize: number
+  readonly deviceType: number
+  readonly readOnly: boolean
+  readonly writeCache: boolean
+  readonly serial: string
+  readonly inflight: number
+  readonly counters: Counters
+}
+
 /** What a device host can be asked, by name: what goes there and what comes back. */
 export interface Calls {
   load: { asks: HostStart; answers: HandlerFacts }
@@ -51,6 +83,14 @@ export interface Calls {
   lockState: { asks: { device: number }; answers: BackendLock }
   lockHolder: { asks: { device: number }; answers: LockHolder | number }
   close: { asks: { device: number; deadlineMs: number }; answers: null }
+  /** Of devices of the kernel: as the methods of KernelDevice. */
+  serve: { asks: { device: number; spec: KernelSpec }; answers: UnitFacts }
+  change: { asks: { device: number; change: KernelChange }; answers: { status: number; facts: UnitFacts } }
+  remove: { asks: { device: number; deadlineMs: number }; answers: null }
+  leave: { asks: { device: number; deadlineMs: number }; answers: null }
+  facts: { asks: { device: number }; answers: UnitFacts }
+  ask: { asks: { device: number; cdb: Uint8Array; options: Pick<AskOptions, 'out' | 'in'> }; answers: Reply }
+  trace: { asks: { device: number; on: boolean }; answers: null }
   /** Answered at once by a process whose loop turns. */
   ping: { asks: null; answers: null }
 }
@@ -72,6 +112,10 @@ export type FromHost =
   | { readonly event: 'resized'; readonly device: number; readonly sizeBytes: number }
   | { readonly event: 'mediumChanged'; readonly device: number; readonly sizeBytes: number }
   | { readonly event: 'report'; readonly device: number; readonly kind: Parameters<DeviceInfo['report']>[0] }
+  | { readonly event: 'happened'; readonly device: number; readonly what: DeviceEvent; readonly facts: UnitFacts }
+  | { readonly event: 'command'; readonly device: number; readonly command: TracedCommand }
+  /** Switch a target portal group off for the device; without one, on what was off for it. */
+  | { readonly event: 'ports'; readonly device: number; readonly off?: string }
   | { readonly event: 'log'; readonly device: number; readonly level: keyof HandlerLog; readonly message: string; readonly facts?: object }
 
 /** Either end of the way between a host and its device host: a process's IPC channel, or a worker's port. */

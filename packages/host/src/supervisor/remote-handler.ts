@@ -102,15 +102,19 @@ async function handleCmd(device: RemoteDevice, task: Task): Promise<Status> {
 export function remoteHandler(facts: HandlerFacts, site: RemoteSite): Handler {
   const { subtype, summary, members } = facts
   const has = (name: string): boolean => members.includes(name)
+  // Commands of the portal pass the host's SCSI layer in its own process, where nobody knows of port groups: it would write without its lock.
+  const refused = has('handleCmd') && has('lock')
+    ? tcmuError('E_HANDLER_SHAPE', { handler: subtype, reason: `it has both handleCmd and lock, which go together in the host's own process and under LIO only; give --placement ${subtype}=inline`, member: 'lock' }) : undefined
   const common = {
     subtype, summary,
-    open: (dev: DeviceInfo) => site.open(dev),
+    open: async (dev: DeviceInfo) => {
+      if (refused) throw refused
+      return site.open(dev)
+    },
     close: (device: RemoteDevice) => device.close(),
     ...(has('checkConfig') && { checkConfig: (config: string, options: unknown) => site.check(config, options) }),
     ...(has('reconfigure') && { reconfigure: (device: RemoteDevice, change: Parameters<NonNullable<Handler['reconfigure']>>[1]) => device.reconfigure(device, change) }),
   }
-  // Its commands pass the host's SCSI layer in its own process, where nobody knows of port groups: it would write without its lock.
-  if (has('handleCmd') && has('lock')) throw tcmuError('E_HANDLER_SHAPE', { handler: subtype, reason: `it has both handleCmd and lock, which go together in the host's own process only; give --placement ${subtype}=inline`, member: 'lock' })
   if (has('handleCmd') || has('commands')) return { ...common, handleCmd, deviceType: facts.deviceType } as CommandsHandler<RemoteDevice>
   if (!has('read') || !has('write')) throw tcmuError('E_HANDLER_SHAPE', { handler: subtype, reason: 'its process says that it has neither read and write nor handleCmd', member: 'read' })
   return { ...common, ...Object.fromEntries(Object.entries(callbacks).filter(([name]) => has(name))), fua: facts.fua } as BlocksHandler<RemoteDevice>

@@ -23,6 +23,11 @@ export class Rpc {
     void to.ended.then((why) => this.end(why))
   }
 
+  /** The other side has ended. */
+  get gone(): boolean {
+    return this.over !== undefined
+  }
+
   /** Rejects with what the other side threw, or with E_DEVICE_HOST when it ends or takes longer than `ms`. */
   call<K extends CallName>(call: K, asks: Calls[K]['asks'], ms: number): Promise<Calls[K]['answers']> {
     if (this.over) return Promise.reject(this.over)

@@ -37,13 +37,19 @@ export class Supervisor {
 
   /** A stand-in for the handler of a package. Rejects with what its code threw when it was loaded. */
   async handler(accepted: Accepted, placement: Exclude<Placement, 'inline'>): Promise<Handler> {
+    const host = await this.host(accepted, placement)
+    return remoteHandler(await host.load(), host)
+  }
+
+  /** The process of a package, started when it is needed. */
+  async host(accepted: Accepted, placement: Exclude<Placement, 'inline'>): Promise<HandlerHost> {
     const { subtype } = accepted.manifest
     const generation = `${placement} ${subtype} `
     const key = generation + accepted.identity
     await this.dropIdle(generation, key)
     const host = this.hosts.get(key) ?? this.make(accepted, placement)
     this.hosts.set(key, host)
-    return remoteHandler(await host.load(), host)
+    return host
   }
 
   private make(accepted: Accepted, placement: Exclude<Placement, 'inline'>): HandlerHost {

@@ -27,7 +27,7 @@ export class FrontEndBench {
       knows: (subtype) => this.handlers.has(subtype),
       netlink: () => this.peer,
       log: this.log,
-      added: (minor, d) => void this.served.set(minor, d),
+      added: (minor, d) => void this.served.set(minor, d as DeviceRuntime),
       removed: (minor) => void this.served.delete(minor),
       ...options,
     })

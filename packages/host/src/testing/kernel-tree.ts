@@ -104,6 +104,10 @@ export class KernelTree {
   set(d: Pick<TreeDevice, 'device' | 'hba'>, file: string, text: string): void {
     writeFileSync(join(this.folder(d), file), text)
   }
+  /** Text of a file of a folder that was made here. */
+  text(folder: string, file: string): string {
+    return readFileSync(join(folder, file), 'utf8').trim()
+  }
   parameter(name: string): string {
     return readFileSync(join(this.roots.sys, 'module/target_core_user/parameters', name), 'utf8')
   }

@@ -1,0 +1,23 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { inRepository } from '../lib/repository'
+import { until } from '../lib/run'
+
+const alive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+test('a process that asked for it ends with its parent, whatever it is doing', async () => {
+  const core = `require(${JSON.stringify(inRepository('native'))}).loadCore()`
+  const child = `${core}.endWithParent(); console.log(process.pid); for (;;);`
+  const parent = spawn(process.execPath, ['-e', `require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(child)}], { stdio: 'inherit' })`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [said] = (await once(parent.stdout, 'data')) as [Buffer]
+  const pid = Number(said.toString())
+  expect(alive(pid)).toBe(true)
+  parent.kill('SIGKILL')
+  await until(() => !alive(pid), 'it ends')
+})
