@@ -10,6 +10,7 @@ const project = (displayName, testMatch, more = {}) => ({
     '^@tcmu/host/(filter|handler|scsi|state|testing)$': '<rootDir>/packages/host/src/$1/index.ts',
     '^@tcmu/host$': '<rootDir>/packages/host/src/index.ts',
     '^@tcmu/native$': '<rootDir>/native/index.ts',
+    '^@tcmu/native/([a-z]+)$': '<rootDir>/native/$1.ts',
     '^@tcmu/(iscsi|filters|handler-[a-z-]+)$': '<rootDir>/packages/$1/src/index.ts',
   },
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/'],
@@ -31,8 +32,10 @@ module.exports = {
     project('native', ['test/native/**/*.test.ts']),
     project('fuzz', ['test/fuzz/**/*.test.ts']),
     project('dbus', ['test/dbus/**/*.test.ts']),
+    project('bench', ['test/bench/**/*.test.ts']),
     project('packaging', ['test/packaging/**/*.test.ts']),
     project('iscsi', ['test/iscsi/**/*.test.ts']),
+    project('backends', ['test/backends/**/*.test.ts']),
     project('kernel', ['test/kernel/**/*.test.ts'], { globalSetup: '<rootDir>/scripts/kernel-vm.mjs' }),
   ],
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 7
+export const ABI_VERSION = 8
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -26,9 +27,13 @@ export const IoOp = {
   /** As SEEK_DATA and SEEK_HOLE, by the file system's own map (FIEMAP): storage that was reserved and never written is a hole. */
   SEEK_WRITTEN: 12,
   SEEK_UNWRITTEN: 13,
+  /** Of storage libraries: the memory of the row, over and over. */
+  WRITE_SAME: 14,
+  /** Of storage libraries: memory is what must be there, then what is to be written. EILSEQ when it differs. */
+  COMPARE_AND_WRITE: 15,
 } as const
 
-/** Flag of WRITEV: on the medium when it completes (RWF_DSYNC). */
+/** Flag of WRITEV: on the medium when it completes (RWF_DSYNC). Of ZERO on an image: with storage. */
 export const IO_SYNC = 1
 /** A row's result while it is under way; real results are 0, a position, or a negative errno. */
 export const IO_PENDING = 1
@@ -61,11 +66,12 @@ export interface IoTable {
   readonly doneResult: Float64Array
 }
 
-export interface NativeIoEngine {
+/** `Source`: what a slot is made of; a descriptor, of which the slot has its own duplicate, or a session of a storage library. */
+export interface NativeIoEngine<Source = number> {
   /** Go on with other tables, e.g. a longer list of ranges. */
   attach(table: IoTable): void
-  /** A slot with a duplicate of `fd`; throws an errno error. */
-  addFile(fd: number): number
+  /** A slot; throws an errno error. */
+  addFile(source: Source): number
   /** A slot for memory, kept alive until `removeArea` and the last operation on it. It must not be transferred. */
   addArea(bytes: Uint8Array): number
   removeArea(slot: number): void
@@ -77,6 +83,27 @@ export interface NativeIoEngine {
   /** 0: transfers go through io_uring; else the errno (positive) of what keeps it from being used, or −1: it was not asked for. */
   readonly uringError: number
 }
+
+/** A connection of a storage library. Its calls are made one after another, on a thread of its own. */
+export interface NativeSession {
+  /** Rejects with an errno error whose `syscall` is the name. What names, texts and answers there are says the library's face. */
+  call(name: string, ...texts: readonly string[]): Promise<readonly string[]>
+  /** Waits for I/O and for calls that were asked for, and closes everything. Twice is fine. */
+  close(): Promise<void>
+}
+
+/** What the addon of a storage library gives: engines whose slots are what its sessions have open. */
+export interface NativeLibrary {
+  readonly abiVersion: number
+  /** Close sessions that are still open, and wait for it; `loadLibrary` has it called when the process exits. */
+  end(): void
+  /** `onChange`: the library said that what is open has changed. */
+  readonly Session: new (onChange: () => void) => NativeSession
+  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory) => NativeIoEngine<NativeSession>
+}
+
+/** Lets engines of all addons know of memory that is unmapped. Nothing to look at. */
+export type NativeMemory = object
 
 /** A shared ring with its doorbells. Keeps the process alive until `close`. */
 export interface NativeUioMap {
@@ -110,6 +137,7 @@ export interface NativeNetlinkSocket {
 
 export interface NativeCore {
   readonly abiVersion: number
+  readonly memory: NativeMemory
   readonly UioMap: {
     /** A UIO device of exactly `size` bytes. */
     new (path: string, size: number): NativeUioMap
@@ -121,7 +149,7 @@ export interface NativeCore {
   /** Throws an errno error, e.g. EPROTONOSUPPORT where netlink is not to be had. */
   readonly NetlinkSocket: new (receiveBufferBytes: number) => NativeNetlinkSocket
   /** `uring`: by io_uring where that can be had. A `refusal` other than 0 is the errno that it is taken to be refused with. */
-  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, threads: number, uring: boolean, refusal: number) => NativeIoEngine
+  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory, threads: number, uring: boolean, refusal: number) => NativeIoEngine
   /**
    * Make an open file pass by the page cache (O_DIRECT). Returns what positions and lengths must be multiples of; 0 where there is
    * no direct I/O, and the file stays as it was.
@@ -158,8 +186,22 @@ export interface NativeCore {
 /** This package's folder, from its sources as from `dist`. */
 export const packageFolder = existsSync(join(__dirname, 'binding.gyp')) ? __dirname : dirname(__dirname)
 
-/** Load the addon, built here or prebuilt. Throws when there is none for this platform. */
-export function loadCore(): NativeCore {
-  const load = createRequire(__filename)('node-gyp-build') as (folder: string) => NativeCore
-  return load(packageFolder)
+/** An addon of this package, built here or prebuilt. Throws when there is none for this platform. */
+export function loadAddon(name: string): unknown {
+  const libc = existsSync('/etc/alpine-release') ? 'musl' : 'glibc'
+  const places = [join('build/Release', `${name}.node`), join('prebuilds', `${platform}-${arch}`, `${name}.${libc}.node`)]
+  const file = places.map((place) => join(packageFolder, place)).find((path) => existsSync(path))
+  if (file === undefined) throw new Error(`there is no ${name}.node for ${platform}-${arch} (${libc}) in ${packageFolder}`)
+  return createRequire(__filename)(file)
 }
+
+/** The addon of a storage library. Its sessions do not outlive the process's JavaScript, however that ends. */
+export function loadLibrary<Library extends NativeLibrary>(name: string): Library {
+  const library = loadAddon(name) as Library
+  if (!exiting.has(library)) process.once('exit', () => library.end())
+  exiting.add(library)
+  return library
+}
+const exiting = new WeakSet<NativeLibrary>()
+
+export const loadCore = (): NativeCore => loadAddon('tcmu_core') as NativeCore

@@ -6,12 +6,12 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { command, filesBelow, inRoot, Refusal, run, step, which } from './lib.mjs'
 
-const output = inRoot('native/build/Release/tcmu_core.node')
+const outputs = ['tcmu_core', 'tcmu_rbd', 'tcmu_glfs'].map((name) => inRoot('native/build/Release', `${name}.node`))
 const tools = ['python3', 'make', 'g++']
 
 function isBuilt() {
-  if (!existsSync(output)) return false
-  const built = statSync(output).mtimeMs
+  if (!outputs.every((file) => existsSync(file))) return false
+  const built = Math.min(...outputs.map((file) => statSync(file).mtimeMs))
   const sources = filesBelow('native', (n) => /\.(cpp|h|gypi?)$/.test(n))
   return sources.every((file) => statSync(inRoot(file)).mtimeMs <= built)
 }
@@ -63,6 +63,7 @@ command(async () => {
       cwd: inRoot('native'),
       hint: folder ? undefined : `There are no headers beside ${process.execPath}; set npm_config_nodedir to a folder that has include/node.`,
     })
-    if (!existsSync(output)) throw new Refusal(`node-gyp ended well, but there is no ${output}`)
+    const missing = outputs.find((file) => !existsSync(file))
+    if (missing) throw new Refusal(`node-gyp ended well, but there is no ${missing}`)
   })
 })

@@ -7,7 +7,7 @@ import { findCycle, type Import, importsOf, target } from './lib/imports'
 const isSource = (name: string): boolean => name.endsWith('.ts') && !name.endsWith('.d.ts')
 const sources = [
   ...filesBelow('packages', isSource).filter((f) => f.split('/')[2] === 'src'),
-  ...filesBelow('native', (n) => n === 'index.ts'),
+  ...filesBelow('native', (n) => n.endsWith('.ts') && !n.endsWith('.d.ts')),
 ]
 const files = new Set(sources)
 const imports = sources.flatMap((f) => importsOf(f, readFileSync(inRepository(f), 'utf8')))
@@ -93,6 +93,9 @@ describe('the checker itself', () => {
     ['packages/handler-file/src/x.ts', `import '@tcmu/host/testing'`],
     ['packages/handler-file/src/x.ts', `import '@tcmu/handler-qcow'`],
     ['packages/handler-file/src/x.ts', `import '../../host/src/handler'`],
+    ['packages/handler-file/src/x.ts', `import '@tcmu/native/rbd'`],
+    ['packages/handler-rbd/src/x.ts', `import '@tcmu/native'`],
+    ['packages/handler-rbd/src/x.ts', `import '@tcmu/native/glfs'`],
   ])('finds the planted arrow of %s: %s', (from, text) => {
     expect(at(from, text)).toHaveLength(1)
   })
@@ -104,6 +107,7 @@ describe('the checker itself', () => {
     ['packages/host/src/device/x.test.ts', `import '../testing'`],
     ['packages/iscsi/src/x.ts', `import net from 'node:net'; import { Task } from '@tcmu/host/scsi'; import './pdu'`],
     ['packages/handler-file/src/x.test.ts', `import '@tcmu/host/testing'`],
+    ['packages/handler-rbd/src/x.ts', `import { loadRbd } from '@tcmu/native/rbd'`],
   ])('accepts %s: %s', (from, text) => {
     expect(at(from, text)).toEqual([])
   })

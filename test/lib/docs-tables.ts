@@ -95,7 +95,7 @@ const abilityRows = (): Rows => (Object.keys(Ability) as (keyof typeof Ability)[
 const ioMeanings: Readonly<Record<keyof typeof IoOp, string>> = {
   READV: 'preadv2; RWF_NOWAIT first', WRITEV: 'pwritev2; RWF_NOWAIT first, RWF_DSYNC with IO_SYNC', SYNC: 'fsync', DATA_SYNC: 'fdatasync', ALLOCATE: 'fallocate', PUNCH: 'fallocate, a hole',
   ZERO: 'fallocate, a range of zeroes', SEEK_DATA: 'lseek to data', SEEK_HOLE: 'lseek to a hole', SEEK_WRITTEN: 'FIEMAP, to storage that was written', SEEK_UNWRITTEN: 'FIEMAP, to storage that was not', SIZE: 'size of the file or device', TRUNCATE: 'ftruncate',
-  CLOSE: 'close, after all else on that file',
+  CLOSE: 'close, after all else on that file', WRITE_SAME: 'EOPNOTSUPP; images of storage libraries have it', COMPARE_AND_WRITE: 'EOPNOTSUPP; images of Ceph have it',
 }
 const ioRows = (): Rows => Object.entries(IoOp).map(([name, n]) => [String(n), code(name), ioMeanings[name as keyof typeof IoOp]])
 

@@ -25,6 +25,9 @@ const first = (lacks: readonly Lack[]): Lack => lacks.find((l) => l !== undefine
  */
 export const requires = {
   command: (name: string, debianPackage: string): Lack => (which(name) ? undefined : `needs ${name}; apt-get install ${debianPackage}`),
+  /** A shared library where Debian has it. */
+  library: (file: string, debianPackage: string): Lack =>
+    (['', ...readdirSync('/usr/lib')].some((f) => existsSync(join('/usr/lib', f, file))) ? undefined : `needs ${file}; apt-get install ${debianPackage}`),
   libiscsi: (): Lack => requires.command('iscsi-ls', 'libiscsi-bin'),
   /** qemu-img and qemu-io with the iSCSI module. */
   qemu: (): Lack => first([

@@ -88,6 +88,9 @@ export class Bench {
     return ['--handler-root', this.path('handlers'), '--config', this.path('host.json'), '--socket', this.path(`host-${this.hosts.length}.sock`), '--state-dir', this.path('state')]
   }
 
+  /** Where a host of this bench listens for commands. */
+  socketOf(host: HostProcess): string { return this.path(`host-${this.hosts.indexOf(host)}.sock`) }
+
   get environment(): NodeJS.ProcessEnv {
     return { HOME: this.folder, XDG_RUNTIME_DIR: this.folder, XDG_DATA_HOME: this.folder, XDG_CONFIG_HOME: this.folder }
   }

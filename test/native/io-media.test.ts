@@ -137,7 +137,7 @@ for (const { by, lack } of backends) describeIf(requires.all(loop.lack, lack), `
     const table = ioTable(1, 1)
     let ready: () => void = () => undefined
     const done = new Promise<void>((resolve) => (ready = resolve))
-    const raw = new core.IoEngine(table, () => ready(), 1, by === 'uring', 0)
+    const raw = new core.IoEngine(table, () => ready(), core.memory, 1, by === 'uring', 0)
     const fd = openSync(loop.path, 'r')
     const bytes = new Uint8Array(4096)
     table.file[0] = raw.addFile(fd)

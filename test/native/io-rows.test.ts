@@ -20,7 +20,7 @@ const number = fc.oneof(fc.nat(4).map((n) => n * 512), fc.double(), fc.integer()
 const usual = (value: number, odd: fc.Arbitrary<number>): fc.Arbitrary<number> => fc.oneof({ arbitrary: fc.constant(value), weight: 3 }, { arbitrary: odd, weight: 1 })
 
 /** Transfers and what changes nothing: a random truncate would make files of exabytes. */
-const op = fc.oneof({ arbitrary: fc.constantFrom(IoOp.READV, IoOp.WRITEV), weight: 5 }, { arbitrary: fc.constantFrom(IoOp.SYNC, IoOp.SEEK_DATA, IoOp.SEEK_WRITTEN, IoOp.SIZE, 14, -1, 99), weight: 1 })
+const op = fc.oneof({ arbitrary: fc.constantFrom(IoOp.READV, IoOp.WRITEV), weight: 5 }, { arbitrary: fc.constantFrom(IoOp.SYNC, IoOp.SEEK_DATA, IoOp.SEEK_WRITTEN, IoOp.SIZE, IoOp.WRITE_SAME, IoOp.COMPARE_AND_WRITE, 16, -1, 99), weight: 1 })
 
 const row = fc.record({
   op, flags: word, file: usual(0, word), area: usual(0, word), iovFirst: usual(0, word), iovCount: usual(2, word), token: word,
@@ -38,7 +38,7 @@ describe.each(ways)('by $by, $kind', ({ by, kind, lack }) => testIf(lack, 'arbit
     const table = ioTable(ROWS, ROWS)
     let done = 0
     let ready: () => void = () => undefined
-    const engine: NativeIoEngine = new native.IoEngine(table, (n) => { done += n; ready() }, 2, by === 'uring', 0)
+    const engine: NativeIoEngine = new native.IoEngine(table, (n) => { done += n; ready() }, native.memory, 2, by === 'uring', 0)
     engine.addFile(fd)
     engine.addArea(bytes)
     rows.forEach((r, i) => Object.entries(r).forEach(([column, value]) => (table[column as keyof IoTable][i] = value)))
@@ -57,7 +57,7 @@ describe.each(ways)('by $by, $kind', ({ by, kind, lack }) => testIf(lack, 'arbit
 
 describe('arguments', () => {
   const engine = (table: unknown = ioTable(ROWS, ROWS), done: unknown = () => undefined, threads: unknown = 2, uring: unknown = true, refusal: unknown = 0): NativeIoEngine =>
-    new native.IoEngine(table as IoTable, done as () => void, threads as number, uring as boolean, refusal as number)
+    new native.IoEngine(table as IoTable, done as () => void, native.memory, threads as number, uring as boolean, refusal as number)
 
   test.each([
     ['no table', () => engine(null)],

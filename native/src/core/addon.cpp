@@ -1,21 +1,20 @@
 #include "addon.h"
 
+#include "file_medium.h"
 #include "io_engine.h"
 #include "netlink_socket.h"
 #include "uio_map.h"
 
 namespace tcmu {
 
-void AddonData::ForgetMemory(const uint8_t* base, size_t size) {
-  for (IoEngine* engine : engines) engine->ForgetMemory(base, size);
-}
-
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new AddonData());
+  AddonData* data = new AddonData();
+  env.SetInstanceData(data);
   exports.Set("abiVersion", Napi::Number::New(env, kAbiVersion));
   exports.Set("UioMap", UioMap::Define(env));
   exports.Set("NetlinkSocket", NetlinkSocket::Define(env));
-  exports.Set("IoEngine", IoEngine::Define(env));
+  exports.Set("IoEngine", IoEngine::Define(env, FileMedium::Make));
+  exports.Set("memory", data->memory_users.Lend(env));
   DefineDescriptors(env, exports);
   return DefineSyscalls(env, exports);
 }

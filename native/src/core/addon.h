@@ -1,22 +1,16 @@
 #pragma once
 #include <napi.h>
 
-#include <cstdint>
-#include <set>
+#include "memory_users.h"
 
 namespace tcmu {
 
 // Raised whenever the JavaScript face changes; native/index.ts carries the same number.
-constexpr int kAbiVersion = 7;
-
-class IoEngine;
+constexpr int kAbiVersion = 8;
 
 // Everything this environment has open. There is no other state that outlives a call.
 struct AddonData {
-  std::set<IoEngine*> engines;
-
-  // Waits for I/O on [base, base+size) and makes later submissions on it fail with EFAULT.
-  void ForgetMemory(const uint8_t* base, size_t size);
+  MemoryUsers memory_users;
 };
 
 Napi::Object DefineDescriptors(Napi::Env env, Napi::Object exports);

@@ -51,6 +51,7 @@ void Bell::Clear() {
 }
 
 void Bell::TakeDown() {
+  end_ = [](void*) {};
   uv_close(Handle(), [](uv_handle_t* handle) {
     Bell* bell = static_cast<Bell*>(handle->data);
     close(bell->fd_);

@@ -1,20 +1,14 @@
 #include "io_engine.h"
 
-#include <unistd.h>
-
 #include <cerrno>
-#include <utility>
 
-#include "addon.h"
 #include "errors.h"
-#include "thread_backend.h"
-#include "uring_backend.h"
 
 namespace tcmu {
 
-constexpr int kMaxThreads = 256;
+constexpr size_t kOwnArguments = 3;
 
-Napi::Function IoEngine::Define(Napi::Env env) {
+Napi::Function IoEngine::Define(Napi::Env env, MakeMedium make) {
   return DefineClass(env, "IoEngine",
                      {
                          InstanceMethod<&IoEngine::Attach>("attach"),
@@ -25,41 +19,32 @@ Napi::Function IoEngine::Define(Napi::Env env) {
                          InstanceMethod<&IoEngine::Close>("close"),
                          InstanceAccessor<&IoEngine::InFlight>("inFlight"),
                          InstanceAccessor<&IoEngine::UringError>("uringError"),
-                     });
+                     },
+                     reinterpret_cast<void*>(make));
 }
 
-// new IoEngine(table, onDone, threads, uring, refusal): with `uring` by io_uring where there is one; a positive `refusal` is
-// the errno that its set-up is taken to have failed with.
+// new IoEngine(table, onDone, memory, ...): what follows is the medium's.
 IoEngine::IoEngine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IoEngine>(info) {
   if (Open(info)) Ref();
 }
 
 bool IoEngine::Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  int threads, refusal, error;
+  int error;
   if (!info[0].IsObject() || !info[1].IsFunction()) return ThrowTypeError(env, "IoEngine takes a table and a function"), false;
-  if (!IntArgument(info, 2, "threads", &threads) || !IntArgument(info, 4, "refusal", &refusal)) return false;
-  if (threads < 1 || threads > kMaxThreads) return ThrowTypeError(env, "threads must be from 1 to 256"), false;
-  if (!info[3].IsBoolean()) return ThrowTypeError(env, "uring must be a boolean"), false;
+  users_ = MemoryUsers::Borrow(info[2]);
+  if (users_ == nullptr) return ThrowTypeError(env, "IoEngine takes the memory of the core addon of this version"), false;
   if (!table_.Attach(info[0].As<Napi::Object>())) return false;
-  bell_ = Bell::Hang(
+  Bell* bell = Bell::Hang(
       env, this, [](void* engine) { static_cast<IoEngine*>(engine)->Deliver(); },
       [](void* engine) { static_cast<IoEngine*>(engine)->Shut(true); }, &error);
-  if (bell_ == nullptr) return ThrowSystemError(env, error, "eventfd"), false;
+  if (bell == nullptr) return ThrowSystemError(env, error, "eventfd"), false;
+  medium_ = reinterpret_cast<MakeMedium>(info.Data())(info, kOwnArguments, *this, *bell);
+  if (medium_ == nullptr) return bell->TakeDown(), false;
+  bell_ = bell;
   on_done_ = Napi::Persistent(info[1].As<Napi::Function>());
-  ChooseBackend(static_cast<size_t>(threads), info[3].As<Napi::Boolean>() ? refusal : -1);
-  env.GetInstanceData<AddonData>()->engines.insert(this);
+  users_->Add(this);
   return true;
-}
-
-void IoEngine::ChooseBackend(size_t threads, int refusal) {
-  uring_error_ = refusal;
-  if (refusal == 0) {
-    auto uring = std::make_unique<UringBackend>(*this, *bell_, threads);
-    uring_error_ = uring->Open(threads);
-    if (uring_error_ == 0) backend_ = std::move(uring);
-  }
-  if (backend_ == nullptr) backend_ = std::make_unique<ThreadBackend>(*this, threads);
 }
 
 IoEngine::~IoEngine() {
@@ -78,9 +63,9 @@ void IoEngine::ForgetMemory(const uint8_t* base, size_t size) {
     area.size = 0;
     busy = busy || area.in_flight > 0;
   }
-  if (!busy || backend_ == nullptr) return;
+  if (!busy || medium_ == nullptr) return;
   Dispatch();
-  backend_->WaitIdle();
+  medium_->backend().WaitIdle();
 }
 
 void IoEngine::Queue(Job* job) {
@@ -89,10 +74,10 @@ void IoEngine::Queue(Job* job) {
 }
 
 void IoEngine::Dispatch() {
-  if (waiting_count_ == 0 || backend_ == nullptr) return;
+  if (waiting_count_ == 0 || medium_ == nullptr) return;
   size_t count = waiting_count_;
   waiting_count_ = 0;
-  backend_->Submit(waiting_.Take(), count);
+  medium_->backend().Submit(waiting_.Take(), count);
 }
 
 // On a thread of the backend. One ring of the bell covers everything that is done before it is answered.
@@ -104,7 +89,7 @@ void IoEngine::Done(Job* job) {
 }
 
 void IoEngine::Collect() {
-  backend_->Reap(&delivering_);
+  medium_->backend().Reap(&delivering_);
   std::unique_lock<std::mutex> lock(done_mutex_);
   delivering_.Append(done_.Take());
 }
@@ -130,17 +115,18 @@ void IoEngine::Deliver() {
 // Let go of what the job held: its place, its memory, its file, which may now close.
 void IoEngine::Settle(Job* job) {
   if (--in_flight_ == 0) bell_->Unref();
-  File& file = files_[job->file];
+  Slot& slot = slots_[job->file];
   if (job->op == Op::kClose) {
-    if (job->result == -ECANCELED) close(job->fd);
-    file = File{};
-    free_files_.push_back(job->file);
+    medium_->Remove(*job);
+    slot = Slot{};
+    free_slots_.push_back(job->file);
   } else {
     if (job->area >= 0) {
       Area& area = areas_[job->area];
+      if (area.size > 0) medium_->Land(*job);
       if (--area.in_flight == 0 && area.removed) FreeArea(job->area);
     }
-    if (--file.in_flight == 0 && file.closing != nullptr) Queue(file.closing);
+    if (--slot.in_flight == 0 && slot.closing != nullptr) Queue(slot.closing);
   }
   Recycle(job);
 }
@@ -150,7 +136,7 @@ Napi::Value IoEngine::InFlight(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IoEngine::UringError(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), uring_error_);
+  return Napi::Number::New(info.Env(), medium_ == nullptr ? -1 : medium_->UringError());
 }
 
 void IoEngine::Close(const Napi::CallbackInfo&) {
@@ -161,9 +147,8 @@ void IoEngine::Close(const Napi::CallbackInfo&) {
 void IoEngine::Shut(bool cancel) {
   if (bell_ == nullptr) return;
   if (!cancel) Dispatch();
-  backend_->Stop(cancel);
+  medium_->backend().Stop(cancel);
   Collect();
-  backend_.reset();
   while (Job* job = delivering_.Pop()) Settle(job);
   while (Job* job = waiting_.Pop()) {
     job->result = -ECANCELED;
@@ -172,14 +157,12 @@ void IoEngine::Shut(bool cancel) {
   waiting_count_ = 0;
   bell_->TakeDown();
   bell_ = nullptr;
-  for (File& file : files_) {
-    if (file.fd >= 0) close(file.fd);
-  }
-  files_.clear();
+  medium_.reset();
+  slots_.clear();
   Napi::HandleScope scope(Env());
   areas_.clear();
   on_done_.Reset();
-  Env().GetInstanceData<AddonData>()->engines.erase(this);
+  users_->Remove(this);
   Unref();
 }
 

@@ -6,35 +6,29 @@
 #include <vector>
 
 #include "backend.h"
-#include "direct.h"
 #include "io_bell.h"
 #include "io_job.h"
 #include "io_table.h"
+#include "medium.h"
+#include "memory_users.h"
 
 namespace tcmu {
 
 // Rows of the submission table to jobs, jobs to rows of the completion table. Everything but Done runs on the thread of
 // the environment that made it.
-class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
+class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public MemoryUser {
  public:
-  static Napi::Function Define(Napi::Env env);
+  static Napi::Function Define(Napi::Env env, MakeMedium make);
   explicit IoEngine(const Napi::CallbackInfo& info);
   ~IoEngine() override;
 
-  void ForgetMemory(const uint8_t* base, size_t size);
+  void ForgetMemory(const uint8_t* base, size_t size) override;
   void Done(Job* job) override;
 
  private:
-  struct File {
-    int fd = -1;
+  struct Slot {
+    bool open = false;
     uint32_t in_flight = 0;
-    bool nowait_read = true;
-    bool nowait_write = true;
-    bool in_memory = false;
-    // What its requests must keep to; offset 0: it is not open for direct I/O.
-    Alignment direct;
-    // A write that may wait is not made at once before this time (uv_hrtime).
-    uint64_t blocking_from = 0;
     // The close that waits for the last operation; new ones fail with EBADF.
     Job* closing = nullptr;
   };
@@ -47,7 +41,6 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   };
 
   bool Open(const Napi::CallbackInfo& info);
-  void ChooseBackend(size_t threads, int refusal);
   void Attach(const Napi::CallbackInfo& info);
   Napi::Value AddFile(const Napi::CallbackInfo& info);
   Napi::Value AddArea(const Napi::CallbackInfo& info);
@@ -63,8 +56,6 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
   double Begin(int32_t row);
   int Fill(Job& job, int32_t row);
   int FillMemory(Job& job, int32_t row);
-  bool TryNow(Job& job, File& file);
-  bool TryBlocking(Job& job, File& file);
   void Queue(Job* job);
   void Dispatch();
 
@@ -79,25 +70,19 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions {
 
   IoTable table_;
   Napi::FunctionReference on_done_;
-  std::unique_ptr<Backend> backend_;
+  MemoryUsers* users_ = nullptr;
+  std::unique_ptr<Medium> medium_;
   Bell* bell_ = nullptr;
-  // 0: io_uring is in use; else the positive errno that says why not, or -1: it was not asked for.
-  int uring_error_ = 0;
 
-  std::vector<File> files_;
+  std::vector<Slot> slots_;
   std::vector<Area> areas_;
-  std::vector<int32_t> free_files_;
+  std::vector<int32_t> free_slots_;
   std::vector<int32_t> free_areas_;
   std::vector<Job*> spare_jobs_;
 
   JobList waiting_;
   size_t waiting_count_ = 0;
   size_t in_flight_ = 0;
-  int64_t bytes_left_ = 0;
-  // What writes that may wait may still take of this batch's time.
-  int64_t blocking_ns_left_ = 0;
-  // Before the first of them; -1: there was none yet.
-  long sleeps_before_ = -1;
 
   std::mutex done_mutex_;
   JobList done_;

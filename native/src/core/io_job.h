@@ -24,10 +24,16 @@ enum class Op : int32_t {
   kClose = 11,
   kSeekWritten = 12,
   kSeekUnwritten = 13,
-  kCount = 14,
+  kWriteSame = 14,
+  kCompareAndWrite = 15,
+  kCount = 16,
 };
 
-// Flag bit of kWritev: on the medium before it completes.
+constexpr bool HasMemory(Op op) {
+  return op == Op::kReadv || op == Op::kWritev || op == Op::kWriteSame || op == Op::kCompareAndWrite;
+}
+
+// Flag bit of kWritev: on the medium before it completes. Of kZero: keep or take storage.
 constexpr int32_t kFlagSync = 1;
 
 struct FreeMemory {
@@ -42,6 +48,8 @@ struct Job {
   // Of a transfer: it waits for a device without a thread (direct I/O, a read that is not cached), or for the lock of a file that
   // threads would only crowd around (a buffered write; the kernel makes those of one file one after another).
   bool asynchronous = false;
+  // One at a time with the others of its file that say so: the kernel would let a second thread spin for the lock of the inode.
+  bool in_lane = false;
   // Of positions and lengths, when the file is open for direct I/O; else 0.
   uint32_t direct = 0;
   int64_t offset = 0;
@@ -52,6 +60,10 @@ struct Job {
   // Aligned memory in place of the pieces in `scattered`; see direct.h.
   std::unique_ptr<uint8_t, FreeMemory> bounce;
   std::vector<iovec> scattered;
+  // The medium's own, for a callback of its library.
+  void* context = nullptr;
+  // Of a comparison, as librbd gives it; 16.2 gives one that is wrong unless an object begins at the offset.
+  uint64_t mismatch = 0;
 
   int32_t token = 0;
   int32_t file = -1;
@@ -70,18 +82,5 @@ struct JobList {
   void Append(JobList jobs);
   JobList Take();
 };
-
-// Do the job, however long it takes.
-void Run(Job& job);
-
-// A system call moved `n` bytes of a transfer, or said why not (a negative errno): true when that was the end of the job.
-bool Moved(Job& job, int64_t n);
-
-enum class Outcome { kDone, kWouldBlock, kUnsupported };
-// Do as much of a transfer as needs no waiting (RWF_NOWAIT). kUnsupported: this file cannot be asked that way.
-Outcome RunWithoutWaiting(Job& job);
-
-// Whether the file lies in memory (tmpfs, ramfs). Such file systems refuse RWF_NOWAIT, and never wait for a device.
-bool LiesInMemory(int fd);
 
 }  // namespace tcmu

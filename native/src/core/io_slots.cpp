@@ -1,7 +1,5 @@
 #include "io_engine.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
 
 #include "errors.h"
@@ -10,24 +8,19 @@ namespace tcmu {
 
 constexpr size_t kMaxSpareJobs = 1024;
 
-// addFile(fd): a slot that has its own duplicate of `fd`; ended by a kClose row.
+// addFile(source): a slot for what the medium takes it to be; ended by a kClose row.
 Napi::Value IoEngine::AddFile(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  int given;
-  if (!IntArgument(info, 0, "fd", &given)) return env.Undefined();
-  int fd = bell_ == nullptr ? (errno = EBADF, -1) : fcntl(given, F_DUPFD_CLOEXEC, 0);
-  if (fd < 0) return ThrowSystemError(env, errno, "dup"), env.Undefined();
-  int32_t slot = static_cast<int32_t>(files_.size());
-  if (free_files_.empty()) {
-    files_.emplace_back();
+  if (medium_ == nullptr) return ThrowSystemError(env, EBADF, "addFile"), env.Undefined();
+  bool grow = free_slots_.empty();
+  int32_t slot = grow ? static_cast<int32_t>(slots_.size()) : free_slots_.back();
+  if (!medium_->Add(info, static_cast<size_t>(slot))) return env.Undefined();
+  if (grow) {
+    slots_.emplace_back();
   } else {
-    slot = free_files_.back();
-    free_files_.pop_back();
+    free_slots_.pop_back();
   }
-  files_[slot] = File{};
-  files_[slot].fd = fd;
-  files_[slot].in_memory = LiesInMemory(fd);
-  if (!files_[slot].in_memory && IsDirect(fd)) files_[slot].direct = DirectAlignment(fd);
+  slots_[slot].open = true;
   return Napi::Number::New(env, slot);
 }
 

@@ -18,6 +18,7 @@
 #include "addon.h"
 #include "direct.h"
 #include "errors.h"
+#include "file_job.h"
 
 namespace tcmu {
 

@@ -192,7 +192,7 @@ void UioMap::Shut(bool detach) {
     napi_remove_async_cleanup_hook(poll->hook);
     delete poll;
   });
-  Env().GetInstanceData<AddonData>()->ForgetMemory(base_, size_);
+  Env().GetInstanceData<AddonData>()->memory_users.Forget(base_, size_);
   if (detach) {
     Napi::HandleScope scope(Env());
     memory_.Value().Detach();

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "file_job.h"
+
 namespace tcmu {
 
 // As many as a batch of the submission table has.

@@ -113,7 +113,7 @@ export class HandlerSet {
 
   private placementOf({ candidate, manifest }: Accepted): Placement {
     const { isolate, placement } = this.options
-    return isolate ? placementOf(manifest.subtype, candidate.origin, placement) : 'inline'
+    return isolate ? placementOf(manifest.subtype, candidate.origin, placement, manifest.requires?.libraries) : 'inline'
   }
 
   /** Processes and threads that handlers run in. */

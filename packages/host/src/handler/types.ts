@@ -68,12 +68,43 @@ export interface OpenFile {
   readonly direct?: boolean
 }
 
+/** The addon of a storage library: `loadRbd()` of `@tcmu/native/rbd` gives one. */
+export interface IoLibrary {
+  readonly abiVersion: number
+}
+
+/** What the initiator is told when an operation of an image failed with `errno`, a positive number. */
+export type ImageAnswer = (errno: number, access: 'read' | 'write' | 'none') => Status
+
+/** What a storage library has open, moved by the host: data goes straight between the library and the commands' memory. */
+export interface IoImage {
+  readv(data: Segments, offset: number): Result
+  writev(data: Segments, offset: number, sync?: boolean): Result
+  flush(): Result
+  discard(offset: number, length: number): Result
+  /** Make a range read as zeroes, with storage when `allocate`. */
+  zero(offset: number, length: number, allocate?: boolean): Result
+  /** `data`, over and over. */
+  writeSame(data: Segments, offset: number, length: number): Result
+  /** `data` is what must be there, then what is to be written. */
+  compareAndWrite(data: Segments, offset: number): Result
+  /** Settles when every operation begun before has ended, however it ended; later ones are not waited for. */
+  drained(): Promise<void>
+  /** Waits for what is under way. Does not close the session. */
+  close(): Promise<void>
+}
+
 export interface HandlerIo {
   /**
    * The path is absolute. Rejects with E_FILE_PATH, E_FILE_KIND (no regular file or block device), E_FILE_FOLDER,
    * E_FILE_LOCKED or E_FILE_DIRECT, else with an error whose `code` is an errno name; the message names the path.
    */
   open(path: string, options?: OpenFile): Promise<IoFile>
+  /**
+   * What a session of a storage library has open. `name` is for messages. Close the image before the session. Throws E_ADDON_VERSION
+   * for an addon of another version than the host's. Left out where there is no host, as in tests of other handlers.
+   */
+  image?(library: IoLibrary, session: object, name: string, answer: ImageAnswer): IoImage
 }
 
 /** Structured log, one line a call; `device` and `handler` are added. */

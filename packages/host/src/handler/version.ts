@@ -7,6 +7,7 @@ export const HANDLER_API_VERSION = '1.1.0'
 /** What changed in each version, newest first. A minor version only adds; a major version may take away. */
 export const handlerApiChanges: readonly (readonly [version: string, change: string])[] = [
   ['1.1.0', '`thick` of the device, and `reserved` in `declare`'],
+  ['1.1.0', '`io.image`: images and files of storage libraries'],
   ['1.1.0', '`direct` of `io.open`, and `alignment` of the file'],
   ['1.1.0', 'lock, unlock, getLockState, getLockTag; `reopen` of the device; `report` leads to recovery'],
   ['1.1.0', "commands handlers: the logical unit as third argument of `handleCmd`, `nexusLost`, `reset`, `dev.mediumChanged`, changes `eject` and `load`; `declare`: `sanitize`, `maxAtomicBlocks`; abilities `format`, `sanitize`, `writeAtomic`, `extendedCopy` for `lacking`; `report('space-low')`"],

@@ -1,11 +1,12 @@
 import { constants } from 'node:os'
-import type { HandlerIo, IoFile, OpenFile } from '../handler/types'
-import { IoOp, loadNative, type NativeCore } from '../platform/native'
+import type { HandlerIo, ImageAnswer, IoFile, IoImage, IoLibrary, OpenFile } from '../handler/types'
+import { checkLibrary, IoOp, loadNative, type NativeCore, type NativeSession } from '../platform/native'
 import { tcmuError } from '../errors'
 import type { DataArea } from '../wire'
 import { describeBackend, type IoEngineChoice, uringRefusal } from './backend'
 import { mediumFacts } from './facts'
 import { EngineFile } from './file'
+import { EngineImage } from './image'
 import { ioError } from './io-error'
 import { openDescriptor, type Opened } from './open'
 import { Submissions } from './submissions'
@@ -64,11 +65,13 @@ async function describe(submissions: Submissions, slot: number, path: string, { 
 class Engine implements IoEngine {
   readonly about: string
   private readonly submissions: Submissions
+  /** One engine for each storage library. */
+  private readonly libraries = new Map<IoLibrary, Submissions<NativeSession>>()
   private readonly files = new Set<EngineFile>()
   private closing: Promise<void> | undefined = undefined
 
   constructor(private readonly core: NativeCore, { threads = THREADS, engine = 'auto', uringRefusal: refusal = 0 }: IoEngineOptions) {
-    this.submissions = new Submissions(core, threads, engine !== 'threads', refusal)
+    this.submissions = new Submissions((table, onDone) => new core.IoEngine(table, onDone, core.memory, threads, engine !== 'threads', refusal))
     const { uringError } = this.submissions
     this.about = describeBackend(uringError)
     if (engine !== 'uring' || uringError === 0) return
@@ -77,7 +80,7 @@ class Engine implements IoEngine {
   }
 
   get inFlight(): number {
-    return this.submissions.inFlight
+    return this.all.reduce((sum, s) => sum + s.inFlight, 0)
   }
 
   async open(path: string, options: OpenFile = {}): Promise<IoFile> {
@@ -95,20 +98,36 @@ class Engine implements IoEngine {
     }
   }
 
+  image(library: IoLibrary, session: object, name: string, answer: ImageAnswer): IoImage {
+    this.checkOpen(name)
+    const native = checkLibrary(library)
+    let submissions = this.libraries.get(library)
+    if (!submissions) {
+      submissions = new Submissions((table, onDone) => new native.IoEngine(table, onDone, this.core.memory))
+      this.libraries.set(library, submissions)
+    }
+    return new EngineImage(submissions, submissions.addFile(session as NativeSession), name, answer)
+  }
+
+  private get all(): readonly Submissions<never>[] {
+    return [this.submissions, ...this.libraries.values()]
+  }
+
   private checkOpen(path: string): void {
     if (this.closing) throw ioError(constants.errno.EBADF, IoOp.SIZE, path)
   }
 
   submit(): void {
     this.submissions.submit()
+    for (const submissions of this.libraries.values()) submissions.submit()
   }
 
   release(area: DataArea): void {
-    this.submissions.release(area)
+    for (const submissions of this.all) submissions.release(area)
   }
 
   close(): Promise<void> {
-    this.closing ??= Promise.allSettled([...this.files].map((f) => f.close())).then(() => this.submissions.close())
+    this.closing ??= Promise.allSettled([...this.files].map((f) => f.close())).then(() => Promise.all(this.all.map((s) => s.close()))).then(() => undefined)
     return this.closing
   }
 }

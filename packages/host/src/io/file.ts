@@ -7,7 +7,8 @@ import { Status } from '../scsi/status'
 import type { Segments } from '../wire'
 import { ioError } from './io-error'
 import { byStorage, byWritten, extents } from './extents'
-import type { Group, Submissions } from './submissions'
+import { Flights } from './flights'
+import type { Submissions } from './submissions'
 
 const { EBADF, EOPNOTSUPP, ENOSYS, ENODEV } = constants.errno
 const unsupported: ReadonlySet<number> = new Set([-EOPNOTSUPP, -ENOSYS, -ENODEV])
@@ -42,8 +43,7 @@ export class EngineFile implements IoFile {
   private readonly lacking = new Set<number>()
   private syncing: Promise<Status> | undefined = undefined
   private nextSync: Promise<Status> | undefined = undefined
-  private group: Group = { live: 0, idle: undefined }
-  private draining: Promise<void> = Promise.resolve()
+  private readonly flights = new Flights()
 
   /** Set by the engine: called when the file is closed. */
   onClosed: () => void = () => undefined
@@ -71,15 +71,11 @@ export class EngineFile implements IoFile {
     data.check()
     if (this.closing) return this.gone(op)
     if (data.length === 0) return Status.OK
-    return this.submissions.transfer(op, this.slot, this.path, data, offset, flags, this.group)
+    return this.submissions.transfer(op, this.slot, this.path, data, offset, flags, this.flights.group) as Promise<Status>
   }
 
   drained(): Promise<void> {
-    const { group, draining } = this
-    if (group.live === 0) return draining
-    this.group = { live: 0, idle: undefined }
-    const ended = new Promise<void>((resolve) => (group.idle = resolve))
-    return (this.draining = Promise.all([draining, ended]).then(() => undefined))
+    return this.flights.drained()
   }
 
   private gone(op: number): Promise<never> {

@@ -4,6 +4,7 @@ import { IoOp } from '../platform/native'
 const names = Object.fromEntries(Object.entries({
   READV: 'read', WRITEV: 'write', SYNC: 'fsync', DATA_SYNC: 'fdatasync', ALLOCATE: 'fallocate', PUNCH: 'punch hole', ZERO: 'zero range',
   SEEK_DATA: 'seek', SEEK_HOLE: 'seek', SEEK_WRITTEN: 'map', SEEK_UNWRITTEN: 'map', SIZE: 'size', TRUNCATE: 'truncate', CLOSE: 'close',
+  WRITE_SAME: 'write same', COMPARE_AND_WRITE: 'compare and write',
 } satisfies Record<keyof typeof IoOp, string>).map(([op, name]) => [IoOp[op as keyof typeof IoOp], name]))
 
 /** The error of a failed operation, as Node's fs makes them: `code` is the errno name. `errno` is positive. */

@@ -1,5 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads'
-import { IO_PENDING, type IoTable, type NativeCore, type NativeIoEngine } from '../platform/native'
+import { IO_PENDING, type IoTable, type NativeIoEngine } from '../platform/native'
 import { type DataArea, Segments } from '../wire'
 import { ioError } from './io-error'
 import { ioTable, withIovs } from './table'
@@ -13,6 +13,9 @@ export interface Group {
   idle: (() => void) | undefined
 }
 
+/** Makes a status of what a library gave: a negative errno. */
+export type Answer = (result: number) => number
+
 /** Who waits for an operation, and what it keeps until then. */
 interface Ticket {
   readonly op: number
@@ -22,6 +25,8 @@ interface Ticket {
   readonly group: Group | undefined
   /** Resolve to a negative errno rather than reject. */
   readonly raw: boolean
+  /** In place of rejecting. */
+  readonly answer: Answer | undefined
   resolve(result: number): void
   reject(error: Error): void
 }
@@ -31,9 +36,9 @@ interface Ticket {
  * by themselves as a microtask, which is after the pump has dispatched everything it took (setImmediate costs a cached
  * 4 KiB read at depth 1 half as much again, and gains nothing at depth 32).
  */
-export class Submissions {
+export class Submissions<Source = number> {
   private table: IoTable = ioTable(ROWS, IOVS)
-  private readonly native: NativeIoEngine
+  private readonly native: NativeIoEngine<Source>
   private readonly tickets: (Ticket | undefined)[] = []
   private readonly freeTokens: number[] = []
   private readonly forgotten: FinalizationRegistry<number>
@@ -47,8 +52,8 @@ export class Submissions {
     this.submit()
   }
 
-  constructor(core: NativeCore, threads: number, uring: boolean, refusal: number) {
-    this.native = new core.IoEngine(this.table, (rows) => this.completed(rows), threads, uring, refusal)
+  constructor(open: (table: IoTable, onDone: (rows: number) => void) => NativeIoEngine<Source>) {
+    this.native = open(this.table, (rows) => this.completed(rows))
     this.forgotten = new FinalizationRegistry((slot) => this.native.removeArea(slot))
   }
 
@@ -62,23 +67,27 @@ export class Submissions {
     return this.native.uringError
   }
 
-  addFile(fd: number): number {
-    return this.native.addFile(fd)
+  addFile(source: Source): number {
+    return this.native.addFile(source)
   }
 
-  /** Move all of `data`; pins it until the operation is done. Resolves to 0, rejects with an errno error. */
-  transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number, group: Group): Promise<0> {
+  /**
+   * Move all of `data`, or repeat it over `length` bytes; pins it until the operation is done. Resolves to 0, rejects with an errno
+   * error, or resolves to what `answer` makes of it.
+   */
+  transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number, group: Group, answer?: Answer, length = data.length): Promise<number> {
     return new Promise((resolve, reject) => {
       if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
       const memory = Segments.areaOf(data)
       const area = memory.owner === this ? memory.slot : this.register(memory)
-      const row = this.row(op, file, offset, { op, path, memory: data.pinned, group, raw: false, resolve: resolve as (n: number) => void, reject })
+      const row = this.row(op, file, offset, { op, path, memory: data.pinned, group, raw: false, answer, resolve, reject })
       const { iovOffset, iovLength } = this.table
       for (let i = 0; i < data.count; i++) {
         iovOffset[this.iovs + i] = data.offsets[i]!
         iovLength[this.iovs + i] = data.lengths[i]!
       }
       this.table.area[row] = area
+      this.table.length[row] = length
       this.table.flags[row] = flags
       this.table.iovFirst[row] = this.iovs
       this.table.iovCount[row] = data.count
@@ -91,8 +100,18 @@ export class Submissions {
   /** An operation without memory. Resolves to its result; with `raw` to a negative errno when it fails. */
   command(op: number, file: number, path: string, offset = 0, length = 0, raw = false): Promise<number> {
     return new Promise((resolve, reject) => {
-      const row = this.row(op, file, offset, { op, path, memory: undefined, group: undefined, raw, resolve, reject })
+      const row = this.row(op, file, offset, { op, path, memory: undefined, group: undefined, raw, answer: undefined, resolve, reject })
       this.table.length[row] = length
+    })
+  }
+
+  /** The same of a group, whose failure `answer` explains. */
+  ask(op: number, file: number, path: string, offset: number, length: number, flags: number, group: Group, answer: Answer): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const row = this.row(op, file, offset, { op, path, memory: undefined, group, raw: false, answer, resolve, reject })
+      this.table.length[row] = length
+      this.table.flags[row] = flags
+      group.live++
     })
   }
 
@@ -123,7 +142,7 @@ export class Submissions {
   }
 
   private register(area: DataArea): number {
-    if (area.owner instanceof Submissions) area.owner.release(area)
+    if (area.owner instanceof Submissions) (area.owner as Submissions<unknown>).release(area)
     // The addon uses the address of the bytes: they must stay where they are.
     if ((area.bytes.buffer as { resizable?: boolean }).resizable) throw new TypeError('a data area must not be resizable')
     markAsUntransferable(area.bytes.buffer)
@@ -166,6 +185,7 @@ export class Submissions {
     if (ticket.memory) ticket.memory.pins--
     if (ticket.group && --ticket.group.live === 0) ticket.group.idle?.()
     if (result >= 0 || ticket.raw) ticket.resolve(result)
+    else if (ticket.answer) ticket.resolve(ticket.answer(result))
     else ticket.reject(ioError(-result, ticket.op, ticket.path))
     if (--this.live === 0) this.idle?.()
   }

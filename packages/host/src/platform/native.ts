@@ -1,8 +1,8 @@
-import { ABI_VERSION, loadCore, type NativeCore } from '@tcmu/native'
+import { ABI_VERSION, loadCore, type NativeCore, type NativeLibrary } from '@tcmu/native'
 import { tcmuError } from '../errors'
 
 export { IO_PENDING, IO_SYNC, IoOp } from '@tcmu/native'
-export type { IoTable, NativeCore, NativeIoEngine, NativeNetlinkSocket, NativeUioMap } from '@tcmu/native'
+export type { IoTable, NativeCore, NativeIoEngine, NativeLibrary, NativeNetlinkSocket, NativeSession, NativeUioMap } from '@tcmu/native'
 
 /** The addon, loaded on first use. Throws E_ADDON_MISSING or E_ADDON_VERSION. */
 export function loadNative(load: () => NativeCore = loadCore): NativeCore {
@@ -14,4 +14,10 @@ export function loadNative(load: () => NativeCore = loadCore): NativeCore {
   }
   if (core.abiVersion !== ABI_VERSION) throw tcmuError('E_ADDON_VERSION', { found: core.abiVersion, wanted: ABI_VERSION })
   return core
+}
+
+/** A storage library's addon, as a handler brought it. Throws E_ADDON_VERSION when it is of another version than the host. */
+export function checkLibrary(library: { readonly abiVersion: number }): NativeLibrary {
+  if (library.abiVersion !== ABI_VERSION) throw tcmuError('E_ADDON_VERSION', { found: library.abiVersion, wanted: ABI_VERSION })
+  return library as NativeLibrary
 }

@@ -76,14 +76,14 @@ export class KernelDevices {
     }
   }
 
-  private async open(device: number, { at, roots, existing, resetRing, pollMicros, stateDir }: KernelSpec, node: Pick<UioNode, 'map'>): Promise<KernelDevice> {
+  private async open(device: number, { at, roots, existing, reopen, resetRing, pollMicros, stateDir }: KernelSpec, node: Pick<UioNode, 'map'>): Promise<KernelDevice> {
     const { channel, io, handler } = this.parts
     const log = this.parts.logOf(device)
     const map = node.map(await mapSize(roots, at))
     try {
       return await KernelDevice.serve(at, {
         roots, log, resetRing, pollMicros,
-        open: (device, serial) => openDevice(device, { handler: handler(), io, log, serial, savedModes: openModes(stateDir, at.device) }),
+        open: (device, serial) => openDevice({ ...device, reopen }, { handler: handler(), io, log, serial, savedModes: openModes(stateDir, at.device) }),
         flush: () => io.submit?.(),
         release: (area) => io.release?.(area),
         ports: { off: (tpg) => channel.send({ event: 'ports', device, off: tpg }), on: async () => channel.send({ event: 'ports', device }) },

@@ -58,7 +58,7 @@ export class LinkedDevice implements Tenant, RemoteDevice {
   async open({ spawned, rpc }: Running): Promise<void> {
     const { device, spec, parts: { dev, locks } } = this
     spawned.sendRing(device, this.link.ring.peer)
-    const facts = await rpc.call('open', { device, spec }, CALL_MS)
+    const facts = await rpc.call('open', { device, spec: this.opened ? { ...spec, reopen: true } : spec }, CALL_MS)
     if (!this.opened) {
       this.opened = true
       dev.declare(facts.properties)

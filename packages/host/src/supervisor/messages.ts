@@ -49,6 +49,8 @@ export interface KernelSpec {
   readonly at: UioDevice
   readonly roots: Roots
   readonly existing: boolean
+  /** Another process of this host had it open. */
+  readonly reopen: boolean
   readonly resetRing?: ResetPolicy | undefined
   readonly pollMicros?: number | undefined
   /** Folder of what outlives the process. */

@@ -10,6 +10,9 @@ describe('placement', () => {
   })
   test('is what the operator says', () => {
     expect(placementOf('x', 'bundled', { x: 'worker' })).toBe('worker')
+    expect(placementOf('x', 'bundled', {}, ['librbd.so.1'])).toBe('process')
+    expect(placementOf('x', 'bundled', { x: 'inline' }, ['librbd.so.1'])).toBe('inline')
+    expect(placementOf('x', 'program', {}, ['librbd.so.1'])).toBe('inline')
     expect(placementOf('toString', 'bundled', {})).toBe('inline')
   })
   test.each(['', 'x', 'x=', '=inline', 'x=thread', 'x=inline=worker'])('%j is refused', (text) => {

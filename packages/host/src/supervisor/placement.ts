@@ -11,8 +11,11 @@ export type PlacementChoices = Readonly<Record<string, Placement>>
 /** Handlers that come with the host run in it; code of others has a process of its own. */
 const byOrigin: Readonly<Record<Origin, Placement>> = { bundled: 'inline', root: 'process', path: 'process', program: 'inline' }
 
-export const placementOf = (subtype: string, origin: Origin, choices: PlacementChoices = {}): Placement =>
-  (Object.hasOwn(choices, subtype) ? choices[subtype]! : byOrigin[origin])
+/** `libraries`: shared libraries that the handler opens, as its manifest names them. A crash of one takes its process along. */
+export function placementOf(subtype: string, origin: Origin, choices: PlacementChoices = {}, libraries: readonly string[] = []): Placement {
+  if (Object.hasOwn(choices, subtype)) return choices[subtype]!
+  return origin === 'bundled' && libraries.length > 0 ? 'process' : byOrigin[origin]
+}
 
 /** `SUBTYPE=PLACEMENT`, as a flag has it. Throws E_PLACEMENT. */
 export function parsePlacement(text: string): readonly [subtype: string, placement: Placement] {

@@ -120,7 +120,7 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
     const { at, device, node, parts: { kernel: { roots, resetRing, pollMicros }, stateDir } } = this
     const { spawned, rpc } = running
     spawned.sendRing(device, [node.fd])
-    const facts = await rpc.call('serve', { device, spec: { at, roots, existing, resetRing, pollMicros, stateDir } }, START_MS)
+    const facts = await rpc.call('serve', { device, spec: { at, roots, existing, reopen: this.entered, resetRing, pollMicros, stateDir } }, START_MS)
     this.running = running
     this.runtime.connect(rpc, facts)
   }

@@ -1,0 +1,66 @@
+#include <sys/resource.h>
+#include <uv.h>
+
+#include <algorithm>
+
+#include "file_job.h"
+#include "file_medium.h"
+
+namespace tcmu {
+
+// Copying more than this takes longer than handing it to a thread does, and would hold up the event loop.
+constexpr int64_t kMaxBytesAtOnce = 128 * 1024;
+// The same for one batch as a whole: what is left goes to the threads, which copy side by side.
+constexpr int64_t kMaxBytesPerBatch = 4 * 1024 * 1024;
+// A write that may wait, made at once all the same: at most this much, and not again soon when it took this long.
+constexpr int64_t kMaxBytesBlocking = 16 * 1024;
+// Of one batch; some 50 writes of 4 KiB.
+constexpr int64_t kMaxNsBlockingPerBatch = 200 * 1000;
+constexpr uint64_t kSlowNs = 300 * 1000;
+constexpr uint64_t kSlowPauseNs = 1000 * 1000 * 1000;
+
+void FileMedium::BeginBatch() {
+  bytes_left_ = kMaxBytesPerBatch;
+  blocking_ns_left_ = kMaxNsBlockingPerBatch;
+  sleeps_before_ = -1;
+}
+
+bool FileMedium::TryNow(Job& job, bool alone) {
+  File& file = files_[job.file];
+  // Direct I/O always waits for the device, RWF_NOWAIT or not.
+  if (job.direct != 0 || job.durable) return false;
+  bool write = job.op == Op::kWritev;
+  bool& possible = write ? file.nowait_write : file.nowait_read;
+  if (!possible && write && !file.in_memory) return TryBlocking(job, file, alone);
+  if (job.length > kMaxBytesAtOnce || job.length > bytes_left_ || (!possible && !file.in_memory)) return false;
+  bytes_left_ -= job.length;
+  if (file.in_memory) return Run(job), true;
+  Outcome outcome = RunWithoutWaiting(job);
+  if (outcome == Outcome::kUnsupported) possible = false;
+  job.asynchronous = write || outcome == Outcome::kWouldBlock;
+  return outcome == Outcome::kDone;
+}
+
+// How often this thread gave its processor up to wait for something. One that was taken from it was not the write's doing.
+static long Sleeps() {
+  rusage usage;
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
+// Where the file system cannot say whether a write would wait, small ones are made here: into the page cache each takes a few
+// us. One that did wait (too many dirty pages, a slow file system) sends those after it away, for a hundred times as long. Writes
+// under way hold the file's lock, so that one made here would wait for them.
+bool FileMedium::TryBlocking(Job& job, File& file, bool alone) {
+  job.asynchronous = true;
+  if (job.length > kMaxBytesBlocking || !alone || blocking_ns_left_ <= 0) return false;
+  uint64_t begin = uv_hrtime();
+  if (begin < file.blocking_from) return false;
+  if (sleeps_before_ < 0) sleeps_before_ = Sleeps();
+  Run(job);
+  uint64_t took = uv_hrtime() - begin;
+  blocking_ns_left_ -= static_cast<int64_t>(took);
+  if (took > kSlowNs && Sleeps() != sleeps_before_) file.blocking_from = begin + std::max(kSlowPauseNs, took * 100);
+  return true;
+}
+
+}  // namespace tcmu

@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+
+export interface ClusterOptions {
+  /** `memory` loses everything with a SIGKILL of the OSD; `disk` takes some seconds more to make. Default `memory`. */
+  readonly store?: 'memory' | 'disk'
+  /** Asks for keys: `client.admin` may everything, `client.tcmu` what images need, `client.reader` only reads them. */
+  readonly keys?: boolean
+  /** Seconds after which an OSD that is silent counts as dead: what operations may take follows from it. Default 3. */
+  readonly graceSeconds?: number
+}
+
+const SIZE = 2 ** 30
+
+/** One monitor and one OSD on 127.0.0.1, everything below `folder`. */
+export function cephConf(folder: string, fsid: string, port: number, { store = 'memory', keys = false, graceSeconds = 3 }: ClusterOptions): string {
+  const auth = keys ? 'cephx' : 'none'
+  const at = (name: string): string => join(folder, name)
+  const files = (name: string): string[] => [`log file = ${at(`${name}.log`)}`, `admin socket = ${at(`${name}.asok`)}`, `pid file = ${at(`${name}.pid`)}`]
+  return [
+    '[global]', `fsid = ${fsid}`, `mon host = [v2:127.0.0.1:${port}/0]`, `auth cluster required = ${auth}`, `auth service required = ${auth}`, `auth client required = ${auth}`,
+    `keyring = ${at('keyring')}`, 'public addr = 127.0.0.1', 'cluster addr = 127.0.0.1', 'ms bind ipv6 = false', 'ms bind msgr1 = false',
+    `run dir = ${folder}`, `crash dir = ${at('crash')}`,
+    // One copy of everything, on one OSD.
+    'osd pool default size = 1', 'osd pool default min size = 1', 'osd pool default pg num = 8', 'osd pool default pgp num = 8',
+    'osd pool default pg autoscale mode = off', 'osd crush chooseleaf type = 0', 'mon allow pool size one = true', 'mon allow pool delete = true',
+    `osd heartbeat grace = ${graceSeconds}`, 'osd heartbeat interval = 1',
+    '[client]', `log file = ${at('client.$name.$pid.log')}`, 'admin socket =',
+    '[mon]', `mon data = ${at('mon.a')}`, ...files('mon.a'), `mon cluster log file = ${at('cluster.log')}`, 'mon data avail warn = 1', 'mon data avail crit = 1',
+    'mon warn on pool no redundancy = false', 'auth allow insecure global id reclaim = false',
+    // Each change of the map waits for this long otherwise; making a pool is several.
+    'paxos propose interval = 0.02', 'paxos min wait = 0.01',
+    '[osd]', `osd data = ${at('osd.0')}`, `keyring = ${at('osd.0/keyring')}`, ...files('osd.0'), `osd objectstore = ${store === 'memory' ? 'memstore' : 'bluestore'}`,
+    // Memory is written out at the end only when the end is not hurried.
+    'osd fast shutdown = false', `memstore device bytes = ${SIZE}`, `bluestore block size = ${SIZE}`, 'bluestore block create = true',
+    'bluestore cache autotune = false', 'bluestore cache size = 67108864', 'osd memory target = 939524096', 'osd op num shards = 2', 'osd op num threads per shard = 1', '',
+  ].join('\n')
+}
