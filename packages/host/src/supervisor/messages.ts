@@ -49,7 +49,7 @@ export interface KernelSpec {
   readonly at: UioDevice
   readonly roots: Roots
   readonly existing: boolean
-  /** Another process had it, and ended: as in DeviceInfo. */
+  /** Another process of this host had it open. */
   readonly reopen: boolean
   readonly resetRing?: ResetPolicy | undefined
   readonly pollMicros?: number | undefined

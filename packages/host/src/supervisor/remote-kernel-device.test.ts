@@ -4,12 +4,10 @@ import type { UioMap } from '../kernel/port'
 import { Status } from '../scsi'
 import { FakeKernel, held, LockingBackend, LogLines, ramHandler, type TreeDevice } from '../testing'
 import { FrontEndBench } from '../testing/front-end-bench'
-import { DeviceHost } from './device-host'
 import { HandlerHost } from './handler-host'
-import type { FromHost, ToHost } from './messages'
 import { RemoteKernelDevice } from './remote-kernel-device'
 import type { RemoteUnit } from './remote-unit'
-import type { Spawned } from './spawn'
+import { FakeProcess } from './testing/fake-process'
 
 const disk: TreeDevice = { minor: 0, device: 'disk', cfgstring: 'far/' }
 const second: TreeDevice = { minor: 1, device: 'second', cfgstring: 'far/two' }
@@ -18,48 +16,6 @@ const errno = { EIO: -5, EBUSY: -16, EINVAL: -22, EOPNOTSUPP: -95 } as const
 const BUSY = 0x08
 const NOT_READY = 2
 const block = Buffer.alloc(512, 7)
-const noFiles = { open: () => Promise.reject(new Error('no files here')) }
-
-/** What would be a process: its device host runs here, and nothing of it is heard or rung once it is killed. */
-class FakeProcess implements Spawned {
-  readonly pid = undefined
-  readonly ended: Promise<string>
-  private end: (why: string) => void = () => undefined
-  private dead = false
-  private toHost: (message: FromHost) => void = () => undefined
-  private toProcess: (message: ToHost) => void = () => undefined
-  private readonly sent = new Map<number, number>()
-  readonly channel = {
-    send: (message: ToHost) => this.later(() => this.toProcess(structuredClone(message))),
-    listen: (take: (message: FromHost) => void) => void (this.toHost = take),
-  }
-
-  constructor(handler: () => Handler, private readonly mapOf: (fd: number) => UioMap) {
-    this.ended = new Promise((resolve) => (this.end = resolve))
-    new DeviceHost({
-      channel: { send: (message) => this.later(() => this.toHost(structuredClone(message))), listen: (take) => void (this.toProcess = take) },
-      load: async () => handler(), io: noFiles, map: () => { throw new Error('no ring of ours is meant') },
-      uio: (device) => ({ map: () => this.map(this.sent.get(device)!), close: () => undefined }),
-    })
-  }
-
-  private later(fn: () => void): void {
-    setImmediate(() => this.dead || fn())
-  }
-
-  private map(fd: number): UioMap {
-    const map = this.mapOf(fd)
-    return { ...map, memory: map.memory, start: (wake, lost) => map.start(() => this.dead || wake(), lost), kick: () => this.dead || map.kick() }
-  }
-
-  sendRing(device: number, [fd]: readonly number[]): void {
-    this.sent.set(device, fd!)
-  }
-  kill(why = 'it was ended by SIGKILL'): void {
-    this.dead = true
-    setImmediate(() => this.end(why))
-  }
-}
 
 /** The kernel front end, with handlers of the subtype `far` in what would be processes, and of `ram` here. */
 class FarBench extends FrontEndBench {
@@ -297,6 +253,21 @@ describe('when the process ends', () => {
     expect(await b.remove({ ...disk, device: 'disk' })).toBe(0)
     expect([b.served.has(0), b.nodes.has(0)]).toEqual([false, false])
     expect(b.tree.read(disk, 'action/block_dev')).toBe('untouched')
+  })
+
+  test('as it opens a device that was there before, it is tried again', async () => {
+    const b = new FarBench()
+    benches.push(b)
+    b.tree.add(disk)
+    b.handler = defineHandler({ ...ramHandler, subtype: 'far', open: (dev) => {
+      if (b.processes.length > 2) return ramHandler.open(dev)
+      b.processes.at(-1)!.kill('it ended with 4')
+      return new Promise<Uint8Array>(() => undefined)
+    } })
+    await b.front.start()
+    expect([b.unit().state, b.processes.length, b.tree.read(disk, 'action/block_dev')]).toEqual(['running', 3, '0'])
+    expect((await b.initiator().write(0, block)).status).toBe(0)
+    expect(b.processLog.lines.filter((l) => /disk is tried again: .*it ended with 4/.test(l))).toHaveLength(2)
   })
 
   test('as it opens a new device, that is refused, and no process is started for it', async () => {

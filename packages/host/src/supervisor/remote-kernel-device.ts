@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DeviceRuntime, type DeviceSpec, openDevice } from '../device'
 import { quote, reasonOf, TcmuError } from '../errors'
 import type { HandlerIo, HandlerLog } from '../handler'
@@ -66,13 +67,28 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
 
   /** Have a device served by the process of its handler. Rejects as KernelDevice.open does. */
   static open(at: UioDevice, existing: boolean, parts: RemoteKernelParts): Promise<RemoteKernelDevice> {
-    const { kernel, host } = parts
+    const { kernel } = parts
     return takeOver(at, kernel, existing, () => whenFree(kernel.roots, at.minor, kernel.node), async (node) => {
       const device = new RemoteKernelDevice(at, node, existing, parts)
-      await host.enter(device)
-      device.entered = true
+      await device.enter()
       return device
     })
+  }
+
+  /** A device that initiators have already is not given up because a process ended while it was opened. */
+  private async enter(): Promise<void> {
+    const { host, log } = this.parts
+    while (!this.entered) {
+      try {
+        await host.enter(this)
+        this.entered = true
+      } catch (e) {
+        const pause = this.existing && rpcFailed(e) ? this.budget.spend() : undefined
+        if (pause === undefined) throw e
+        log.warn(`${this.name} is tried again: ${reasonOf(e)}`)
+        await sleep(pause)
+      }
+    }
   }
 
   get name(): string {
@@ -92,9 +108,10 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
 
   open(running: Running): Promise<void> {
     if (this.entered) return this.inTurn(() => this.again(running))
-    return this.serve(running, this.existing).catch((e: unknown) => {
-      // It may open yet; until it is closed there, whoever opens it anew waits.
-      if (rpcFailed(e)) this.dismissThere(running)
+    return this.serve(running, this.existing).catch(async (e: unknown) => {
+      // It may open yet; what is new nobody uses until then, and whoever makes it anew waits.
+      if (rpcFailed(e) && this.existing) await end(running)
+      else if (rpcFailed(e)) this.dismissThere(running)
       throw e
     })
   }
