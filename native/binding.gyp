@@ -60,6 +60,20 @@
         'src/rbd/library.cpp',
         'src/rbd/lock_calls.cpp'
       ]
+    },
+    {
+      'target_name': 'tcmu_glfs',
+      'sources': [
+        '<@(engine)',
+        '<@(library)',
+        'src/glfs/addon.cpp',
+        'src/glfs/connection.cpp',
+        'src/glfs/file_session.cpp',
+        'src/glfs/library.cpp',
+        'src/glfs/volume_medium.cpp'
+      ],
+      # Threads that nobody waits for run its code, also after the environment that loaded it.
+      'ldflags': ['-Wl,-z,nodelete']
     }
   ]
 }

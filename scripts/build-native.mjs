@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { command, filesBelow, inRoot, Refusal, run, step, which } from './lib.mjs'
 
-const outputs = ['tcmu_core', 'tcmu_rbd'].map((name) => inRoot('native/build/Release', `${name}.node`))
+const outputs = ['tcmu_core', 'tcmu_rbd', 'tcmu_glfs'].map((name) => inRoot('native/build/Release', `${name}.node`))
 const tools = ['python3', 'make', 'g++']
 
 function isBuilt() {

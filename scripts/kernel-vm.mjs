@@ -62,7 +62,7 @@ function stage(to) {
   const workspaces = [...readdirSync(inRoot('packages')).map((name) => inRoot('packages', name)), inRoot('native')].filter((f) => existsSync(join(f, 'package.json')))
   const here = (path) => join(to, relative(root, path))
   for (const workspace of workspaces) {
-    for (const part of ['package.json', 'dist', 'files', 'man', 'build/Release/tcmu_core.node', 'build/Release/tcmu_rbd.node']) {
+    for (const part of ['package.json', 'dist', 'files', 'man', 'build/Release/tcmu_core.node', 'build/Release/tcmu_rbd.node', 'build/Release/tcmu_glfs.node']) {
       if (existsSync(join(workspace, part))) copy(join(workspace, part), here(join(workspace, part)), (p) => !/\.(d\.ts|map|tsbuildinfo)$/.test(p))
     }
   }

@@ -14,7 +14,7 @@ import { checkNode, installPackages, missingPackages, prepare } from './setup.mj
 /** Programs that tests call, and the Debian package of each. */
 const testTools = {
   'dbus-daemon': 'dbus-daemon', gdbus: 'libglib2.0-bin', 'dbus-monitor': 'dbus-bin', logrotate: 'logrotate', shellcheck: 'shellcheck', 'iscsi-test-cu': 'libiscsi-bin', 'iscsi-ls': 'libiscsi-bin', 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils',
-  genisoimage: 'genisoimage', xorriso: 'xorriso', 'ceph-mon': 'ceph-mon', 'ceph-osd': 'ceph-osd', rbd: 'ceph-common',
+  genisoimage: 'genisoimage', xorriso: 'xorriso', 'ceph-mon': 'ceph-mon', 'ceph-osd': 'ceph-osd', rbd: 'ceph-common', glusterd: 'glusterfs-server', gluster: 'glusterfs-cli',
   ...(process.arch === 'x64' ? kernelTools : {}),
 }
 /** QEMU's iSCSI initiator is a module of its own package, which qemu-utils only recommends. */

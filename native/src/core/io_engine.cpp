@@ -123,6 +123,7 @@ void IoEngine::Settle(Job* job) {
   } else {
     if (job->area >= 0) {
       Area& area = areas_[job->area];
+      if (area.size > 0) medium_->Land(*job);
       if (--area.in_flight == 0 && area.removed) FreeArea(job->area);
     }
     if (--slot.in_flight == 0 && slot.closing != nullptr) Queue(slot.closing);

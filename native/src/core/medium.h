@@ -23,6 +23,8 @@ class Medium {
   virtual void BeginBatch() {}
   // Do a transfer at once when it needs no waiting; `alone`: nothing is under way on its slot.
   virtual bool TryNow(Job& job, bool alone) { return (void)job, (void)alone, false; }
+  // A transfer has ended and its memory is still there: of a medium whose jobs work on memory of their own.
+  virtual void Land(const Job& job) { (void)job; }
   // Of files: what keeps io_uring from being used.
   virtual int UringError() const { return -1; }
 };

@@ -15,6 +15,9 @@ class Session {
   virtual ~Session() = default;
   // 0, or a negative errno; ENOSYS for a name it does not know.
   virtual int Call(const std::string& name, const Texts& arguments, Texts* results) = 0;
+  // Whether a call may be left to itself when the environment goes down, with End to follow whenever it returns; else it is waited for.
+  // The addon must stay loaded then (-z nodelete).
+  virtual bool MayBeLeft() const { return false; }
   // Waits for I/O under way and closes what is open. Nothing is called after it.
   virtual void End() = 0;
 };

@@ -23,7 +23,7 @@ Napi::Function SessionObject::Define(Napi::Env env, MakeSession make) {
 std::shared_ptr<Session> SessionObject::From(const Napi::Value& value) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) return nullptr;
   SessionObject* self = Unwrap(value.As<Napi::Object>());
-  return self->closing_ ? nullptr : self->session_;
+  return self->closing_ ? nullptr : self->worker_->session;
 }
 
 // new Session(onChange): `onChange()` after the library said that what is open has changed.
@@ -39,7 +39,9 @@ bool SessionObject::Open(const Napi::CallbackInfo& info) {
       env, this, [](void* self) { static_cast<SessionObject*>(self)->Deliver(); },
       [](void* self) { static_cast<SessionObject*>(self)->Shut(); }, &error);
   if (bell_ == nullptr) return ThrowSystemError(env, error, "eventfd"), false;
-  session_ = reinterpret_cast<MakeSession>(info.Data())([this] {
+  worker_ = std::make_shared<Worker>();
+  worker_->bell = bell_;
+  worker_->session = reinterpret_cast<MakeSession>(info.Data())([this] {
     if (!changed_.exchange(true)) bell_->Ring();
   });
   if (!StartThread()) {
@@ -61,9 +63,10 @@ bool SessionObject::StartThread() {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(&thread_, nullptr, Enter, this);
+  auto* given = new std::shared_ptr<Worker>(worker_);
+  int error = pthread_create(&thread_, nullptr, Worker::Enter, given);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) return false;
+  if (error != 0) return delete given, false;
   pthread_setname_np(thread_, "tcmu-session");
   return true;
 }
@@ -103,33 +106,35 @@ Napi::Value SessionObject::Close(const Napi::CallbackInfo& info) {
 void SessionObject::Ask(std::unique_ptr<Request> request) {
   if (pending_++ == 0) bell_->Ref();
   {
-    std::unique_lock<std::mutex> lock(mutex_);
-    queue_.push_back(std::move(request));
+    std::unique_lock<std::mutex> lock(worker_->mutex);
+    worker_->queue.push_back(std::move(request));
   }
-  work_.notify_one();
+  worker_->work.notify_one();
 }
 
-void* SessionObject::Enter(void* self) {
-  static_cast<SessionObject*>(self)->Loop();
+void* SessionObject::Worker::Enter(void* given) {
+  auto* worker = static_cast<std::shared_ptr<Worker>*>(given);
+  (*worker)->Loop();
+  delete worker;
   return nullptr;
 }
 
-void SessionObject::Loop() {
+void SessionObject::Worker::Loop() {
   for (bool ended = false; !ended;) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    work_.wait(lock, [this] { return !queue_.empty(); });
-    std::unique_ptr<Request> request = std::move(queue_.front());
-    queue_.pop_front();
+    std::unique_lock<std::mutex> lock(mutex);
+    work.wait(lock, [this] { return !queue.empty(); });
+    std::unique_ptr<Request> request = std::move(queue.front());
+    queue.pop_front();
     lock.unlock();
     ended = request == nullptr || request->end;
     if (ended) {
-      session_->End();
+      session->End();
     } else {
-      request->result = session_->Call(request->name, request->arguments, &request->results);
+      request->result = session->Call(request->name, request->arguments, &request->results);
     }
     lock.lock();
-    if (request != nullptr) done_.push_back(std::move(request));
-    bell_->Ring();
+    if (request != nullptr) done.push_back(std::move(request));
+    if (bell != nullptr) bell->Ring();
   }
 }
 
@@ -138,8 +143,8 @@ void SessionObject::Deliver() {
   Napi::HandleScope scope(Env());
   Requests done;
   {
-    std::unique_lock<std::mutex> lock(mutex_);
-    done.swap(done_);
+    std::unique_lock<std::mutex> lock(worker_->mutex);
+    done.swap(worker_->done);
   }
   if (changed_.exchange(false) && !closing_) CallBack(Env(), on_change_, {});
   if (done.empty()) return;
@@ -170,15 +175,20 @@ void SessionObject::Shut() {
   if (bell_ == nullptr) return;
   Env().GetInstanceData<OpenSessions>()->erase(this);
   {
-    std::unique_lock<std::mutex> lock(mutex_);
-    queue_.clear();
-    queue_.push_back(nullptr);
+    std::unique_lock<std::mutex> lock(worker_->mutex);
+    worker_->queue.clear();
+    worker_->queue.push_back(nullptr);
+    worker_->bell = nullptr;
   }
-  work_.notify_one();
-  pthread_join(thread_, nullptr);
+  worker_->work.notify_one();
+  if (worker_->session->MayBeLeft()) {
+    pthread_detach(thread_);
+  } else {
+    pthread_join(thread_, nullptr);
+  }
   std::exchange(bell_, nullptr)->TakeDown();
   closing_ = true;
-  session_.reset();
+  worker_.reset();
 }
 
 }  // namespace tcmu

@@ -48,25 +48,32 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value Close(const Napi::CallbackInfo& info);
   bool StartThread();
   void Ask(std::unique_ptr<Request> request);
-  static void* Enter(void* self);
-  void Loop();
   void Deliver();
   void Settle(Request& request);
   // What was not begun is dropped.
   void Shut();
 
+  // What the thread works on, and what it hands back.
+  struct Worker {
+    static void* Enter(void* worker);
+    void Loop();
+
+    std::shared_ptr<Session> session;
+    std::mutex mutex;
+    std::condition_variable work;
+    Requests queue;
+    Requests done;
+    // nullptr once nobody listens any more.
+    Bell* bell = nullptr;
+  };
+
   Napi::FunctionReference on_change_;
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<Worker> worker_;
   Bell* bell_ = nullptr;
   pthread_t thread_;
   size_t pending_ = 0;
   bool closing_ = false;
   std::atomic<bool> changed_{false};
-
-  std::mutex mutex_;
-  std::condition_variable work_;
-  Requests queue_;
-  Requests done_;
 };
 
 }  // namespace tcmu

@@ -21,7 +21,7 @@ const looksAtHandlers = (c: Command): Command => c
   .option(...ROOT_FLAG)
   .option('--handler-path <folder>', 'folder of handler packages, or one package; may be repeated', collect, [])
   .option('--config <file>', 'configuration file, JSON, YAML or *.conf (default: host.json or host.yaml in /etc/tcmu or ~/.config/tcmu, over /etc/tcmu/tcmu.conf)')
-  .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, but for those of shared libraries as rbd; process for others)', collect, [])
+  .option('--placement <text>', 'SUBTYPE= and inline, worker or process: where its code runs; may be repeated (default: inline for handlers of this host, but for those of shared libraries, rbd and glfs; process for others)', collect, [])
   .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug, debug-scsi-cmd (default: info)')
 
 const allowsFilters = (c: Command): Command => c

@@ -24,7 +24,7 @@ export const configSchema = {
     logLevel: { ...level, description: 'How much is logged: a number as of the C daemon, or its name.' },
     handlerRoot: { ...text, description: 'Folder with the `node_modules` of installed handlers.' },
     handlerPaths: { type: 'array', maxItems: 64, items: text, description: 'Handler packages, or folders of them, used besides.' },
-    placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, but for those of shared libraries (rbd); others in processes.' },
+    placement: { type: 'object', additionalProperties: { enum: ['inline', 'worker', 'process'] }, description: 'Where the code of handlers runs, by subtype. Left out: handlers of this host in its own thread, but for those of shared libraries (rbd, glfs); others in processes.' },
     ioEngine: { enum: ioEngineNames, description: 'What carries out file I/O that waits: io_uring (`uring`), threads of our own, or io_uring where it is to be had (`auto`). Left out: `auto`.' },
     devices: {
       type: 'object',

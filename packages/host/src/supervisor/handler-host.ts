@@ -204,7 +204,7 @@ export class HandlerHost implements RemoteSite {
     const running = await this.ready()
     try {
       for (const [device, { dev, spec, link }] of this.devices) {
-        await this.openThere(running, device, spec, link)
+        await this.openThere(running, device, { ...spec, reopen: true }, link)
         // Whoever else wants the lock may have it by now.
         if (this.locks) dev.report('lock-lost')
         link.resume()
