@@ -103,8 +103,15 @@ export class Disk {
     if (change.sizeBytes < wholeBlocks(size, this.dev)) {
       throw new TcmuError('E_RBD_SIZE', `${specOf(this.place)} has ${size} bytes, and is never cut off; if nothing is lost, rbd resize --allow-shrink --size ${change.sizeBytes}B ${specOf(this.place)}`, { size })
     }
+    const before = this.sizeBytes
+    // The library tells of our own change too, before it is done.
     this.sizeBytes = change.sizeBytes
-    if (change.sizeBytes > size) await this.session.native.call('resize', String(change.sizeBytes))
+    try {
+      if (change.sizeBytes > size) await this.session.native.call('resize', String(change.sizeBytes))
+    } catch (error) {
+      this.sizeBytes = before
+      throw error
+    }
     return Status.OK
   }
 

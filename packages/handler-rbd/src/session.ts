@@ -61,10 +61,11 @@ export function opTimeout(asked: number | undefined, configured: number, silence
 /** Settings that hold for this session, before it connects. What was made of `osd_op_timeout`. */
 async function settle(session: NativeSession, place: Place, mountSeconds: number): Promise<number> {
   const silence = (await seconds(session, 'osd_heartbeat_grace')) + (await seconds(session, 'osd_heartbeat_interval'))
+  const mount = Math.min(mountSeconds, await seconds(session, 'client_mount_timeout'))
   const timeout = opTimeout(place.osdOpTimeout, await seconds(session, 'rados_osd_op_timeout'), silence)
   const settings = {
     // Another host may write to the same image: nothing is kept here.
-    rbd_cache: 'false', rados_osd_op_timeout: timeout, rados_mon_op_timeout: mountSeconds, client_mount_timeout: mountSeconds,
+    rbd_cache: 'false', rados_osd_op_timeout: timeout, rados_mon_op_timeout: mount, client_mount_timeout: mount,
   }
   for (const [key, value] of Object.entries(settings)) await session.call('setConf', key, String(value))
   return timeout
