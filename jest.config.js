@@ -32,6 +32,7 @@ module.exports = {
     project('native', ['test/native/**/*.test.ts']),
     project('fuzz', ['test/fuzz/**/*.test.ts']),
     project('dbus', ['test/dbus/**/*.test.ts']),
+    project('bench', ['test/bench/**/*.test.ts']),
     project('packaging', ['test/packaging/**/*.test.ts']),
     project('iscsi', ['test/iscsi/**/*.test.ts']),
     project('backends', ['test/backends/**/*.test.ts']),

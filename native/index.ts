@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { arch, platform } from 'node:process'
+import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
 export const ABI_VERSION = 7
@@ -95,6 +95,8 @@ export interface NativeSession {
 /** What the addon of a storage library gives: engines whose slots are what its sessions have open. */
 export interface NativeLibrary {
   readonly abiVersion: number
+  /** Close sessions that are still open, and wait for it; `loadLibrary` has it called when the process exits. */
+  end(): void
   /** `onChange`: the library said that what is open has changed. */
   readonly Session: new (onChange: () => void) => NativeSession
   readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory) => NativeIoEngine<NativeSession>
@@ -188,5 +190,14 @@ export function loadAddon(name: string): unknown {
   if (file === undefined) throw new Error(`there is no ${name}.node for ${platform}-${arch} (${libc}) in ${packageFolder}`)
   return createRequire(__filename)(file)
 }
+
+/** The addon of a storage library. Its sessions do not outlive the process's JavaScript, however that ends. */
+export function loadLibrary<Library extends NativeLibrary>(name: string): Library {
+  const library = loadAddon(name) as Library
+  if (!exiting.has(library)) process.once('exit', () => library.end())
+  exiting.add(library)
+  return library
+}
+const exiting = new WeakSet<NativeLibrary>()
 
 export const loadCore = (): NativeCore => loadAddon('tcmu_core') as NativeCore

@@ -1,4 +1,4 @@
-import { loadAddon, type NativeLibrary } from './index'
+import { loadLibrary, type NativeLibrary } from './index'
 
 export { ABI_VERSION } from './index'
 export type { NativeLibrary, NativeSession } from './index'
@@ -15,4 +15,4 @@ export interface NativeRbd extends NativeLibrary {
 }
 
 /** Throws when the addon is not there. */
-export const loadRbd = (): NativeRbd => loadAddon('tcmu_rbd') as NativeRbd
+export const loadRbd = (): NativeRbd => loadLibrary<NativeRbd>('tcmu_rbd')

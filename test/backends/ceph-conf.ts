@@ -5,8 +5,6 @@ export interface ClusterOptions {
   readonly store?: 'memory' | 'disk'
   /** Asks for keys: `client.admin` may everything, `client.tcmu` what images need, `client.reader` only reads them. */
   readonly keys?: boolean
-  /** With a manager, which knows services; 300 MiB of memory. */
-  readonly manager?: boolean
   /** Seconds after which an OSD that is silent counts as dead: what operations may take follows from it. Default 3. */
   readonly graceSeconds?: number
 }
@@ -31,7 +29,6 @@ export function cephConf(folder: string, fsid: string, port: number, { store = '
     'mon warn on pool no redundancy = false', 'auth allow insecure global id reclaim = false',
     // Each change of the map waits for this long otherwise; making a pool is several.
     'paxos propose interval = 0.02', 'paxos min wait = 0.01',
-    '[mgr]', `mgr data = ${at('mgr.x')}`, `keyring = ${at('mgr.x/keyring')}`, ...files('mgr.x'), 'mgr initial modules =',
     '[osd]', `osd data = ${at('osd.0')}`, `keyring = ${at('osd.0/keyring')}`, ...files('osd.0'), `osd objectstore = ${store === 'memory' ? 'memstore' : 'bluestore'}`,
     // Memory is written out at the end only when the end is not hurried.
     'osd fast shutdown = false', `memstore device bytes = ${SIZE}`, `bluestore block size = ${SIZE}`, 'bluestore block create = true',

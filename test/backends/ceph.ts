@@ -12,9 +12,8 @@ export const ceph = (): Lack => requires.all(
   requires.command('ceph-mon', 'ceph-mon'), requires.command('ceph-osd', 'ceph-osd'), requires.command('rbd', 'ceph-common'),
   requires.library('librbd.so.1', 'librbd1'),
 )
-export const cephManager = (): Lack => requires.all(ceph(), requires.command('ceph-mgr', 'ceph-mgr'))
 
-type Daemon = 'mon.a' | 'osd.0' | 'mgr.x'
+type Daemon = 'mon.a' | 'osd.0'
 const START_MS = 60_000
 
 async function freePort(): Promise<number> {
@@ -62,7 +61,7 @@ export class CephCluster {
 
   private async make(): Promise<void> {
     const port = await freePort()
-    for (const name of ['mon.a', 'osd.0', 'mgr.x', 'crash']) mkdirSync(this.path(name))
+    for (const name of ['mon.a', 'osd.0', 'crash']) mkdirSync(this.path(name))
     writeFileSync(this.conf, cephConf(this.folder, this.fsid, port, this.options))
     const address = `[v2:127.0.0.1:${port}/0]`
     // A monitor takes its address from the map alone.
@@ -71,7 +70,6 @@ export class CephCluster {
     await this.call('ceph-mon', ['--mkfs', '-i', 'a', '--monmap', this.path('monmap'), ...keyring])
     await this.call('ceph-mon', ['-i', 'a', '--public-addrv', address])
     await this.makeOsd()
-    if (this.options.manager) await this.startManager()
     await this.makePool('rbd')
   }
 
@@ -155,14 +153,10 @@ export class CephCluster {
   resumeOsd(): void {
     process.kill(this.pidOf('osd.0')!, 'SIGCONT')
   }
-  private async startManager(): Promise<void> {
-    if (this.options.keys) await this.ceph('auth', 'get-or-create', 'mgr.x', 'mon', 'allow profile mgr', 'osd', 'allow *', 'mds', 'allow *', '-o', this.path('mgr.x/keyring'))
-    await this.call('ceph-mgr', ['-i', 'x'])
-  }
 
   async destroy(): Promise<void> {
     // Nothing of it is wanted any more.
-    for (const daemon of ['mgr.x', 'osd.0', 'mon.a'] as const) await this.end(daemon, 'SIGKILL')
+    for (const daemon of ['osd.0', 'mon.a'] as const) await this.end(daemon, 'SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

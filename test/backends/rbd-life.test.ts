@@ -18,6 +18,8 @@ describeIf(ceph(), 'the addon of Ceph', () => {
   test.each(cases)('%s', async (name) => {
     const ended = await run(process.execPath, [resolve(__dirname, '../lib/ts.cjs'), fixture, name, made.it.conf, 'life'])
     expect({ code: ended.code, signal: ended.signal, stderr: ended.stderr }).toEqual({ code: 0, signal: null, stderr: '' })
+    // Nothing of it is left that others would have to wait for.
+    expect(await made.it.rbd('status', 'rbd/life')).toMatch(/Watchers: none/)
   })
 
   test('calls are refused by name and by what has to be there', async () => {

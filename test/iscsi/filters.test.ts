@@ -6,7 +6,7 @@ import { byReason, type CunitTest, parseCunit } from '../lib/cunit'
 import type { FilterRun } from '../lib/filter-tool-run'
 import { inRepository } from '../lib/repository'
 import { describeIf, requires } from '../lib/requires'
-import { chainTool } from '../lib/test-tool-report'
+import { chainTool, toolSuites } from '../lib/test-tool-report'
 
 /** Each filter alone before a file, and a chain of three: the judge is libiscsi's test tool. */
 const families = ['Inquiry', 'ReadCapacity16', 'ModeSense6', 'Read16', 'Write16', 'Verify16', 'WriteSame16', 'Unmap'].map((name) => `ALL.${name}`)
@@ -62,4 +62,4 @@ describeIf(lack, "libiscsi's test tool, each filter alone", () => {
   })
 })
 
-chainTool('behind stats, cache and offset', 'chain512')
+toolSuites(chainTool('behind stats, cache and offset', 'chain512'))

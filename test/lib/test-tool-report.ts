@@ -1,7 +1,7 @@
 import { byReason, type CunitTest } from './cunit'
 import { describeIf, requires } from './requires'
-import { listedTests, runTestTool, type ToolResult } from './test-tool'
-import type { luns } from './test-tool-run'
+import { listedTests, runTestTools, type ToolResult } from './test-tool'
+import type { luns, ToolAsk } from './test-tool-run'
 
 /** Of the tool's 230 tests, those that may be skipped on a disk that can be written. */
 const MOST_SKIPPED = 20
@@ -52,9 +52,7 @@ const slowMedium = /^it wants a slow medium/
 const moved = (t: CunitTest): CunitTest => (longSanitize(t) && t.result === 'failed' && /SANITIZE_IN_PROGRESS/.test(t.output) ? { ...t, result: 'skipped', reason: WAITED } : t)
 
 /** The run, with what it skipped taken from the supplements where they did not. */
-function supplemented(lun: Lun, supplements: readonly Supplement[]): ToolResult {
-  const ran = runTestTool(['ALL'], lun, 2)
-  const more = supplements.map((s) => runTestTool(s.families, s.lun))
+function supplemented([ran, ...more]: readonly [ToolResult, ...ToolResult[]]): ToolResult {
   const instead = (t: CunitTest): CunitTest | undefined =>
     more.flatMap((m) => m.tests).find((x) => x.suite === t.suite && x.name === t.name && x.result !== 'skipped')
   return {
@@ -79,58 +77,68 @@ function complete(ran: ToolResult, title: string): void {
     expect(named(of(ran, 'unfinished'))).toEqual([])
   })
 }
-/** jest wants one test in a file; the tool's own cannot be known without the tool. */
-const nothingToRun = (): void => test.skip('all of its tests', () => undefined)
 const matches = (t: CunitTest, some: readonly RegExp[]): boolean => some.some((r) => r.test(t.reason))
 
-/** Run all tests of libiscsi's tool against a LUN over two paths, and hold it to the acceptance of this project. */
-export function wholeTool(title: string, lun: Lun, ...supplements: readonly Supplement[]): void {
-  describeIf(lack, `libiscsi's test tool, ${title}`, () => {
-    if (lack) return nothingToRun()
-    const ran = supplemented(lun, supplements)
-    complete(ran, title)
-    test('nothing fails', () => expect(named(of(ran, 'failed'))).toEqual([]))
-    test('skips only what a disk need not have', () => {
-      const skipped = of(ran, 'skipped').filter((t) => !matches(t, free))
-      expect(named(skipped)).toEqual([])
-    })
-    test(`skips at most ${MOST_SKIPPED}`, () => expect(of(ran, 'skipped').length).toBeLessThanOrEqual(MOST_SKIPPED))
-    survived(ran)
-    report(ran)
-  })
+/** All of the tool against one LUN, and what is expected of it. */
+interface ToolSuite {
+  readonly title: string
+  readonly asks: readonly ToolAsk[]
+  /** The verdict on each test, from what was run. */
+  readonly judge: (ran: readonly [ToolResult, ...ToolResult[]]) => ToolResult
+  readonly expects: (ran: ToolResult) => void
 }
+const all = (lun: Lun): ToolAsk => ({ lun, families: ['ALL'], paths: 2 })
+const nothingFails = (ran: ToolResult): void => test('nothing fails', () => expect(named(of(ran, 'failed'))).toEqual([]))
+const skipsOnly = (ran: ToolResult, some: readonly RegExp[]): void =>
+  test('skips only what a disk need not have', () => expect(named(of(ran, 'skipped').filter((t) => !matches(t, some)))).toEqual([]))
+
+/** All tests of libiscsi's tool over two paths, held to the acceptance of this project. */
+export const wholeTool = (title: string, lun: Lun, ...supplements: readonly Supplement[]): ToolSuite => ({
+  title, asks: [all(lun), ...supplements.map((s) => ({ ...s, paths: 1 }))], judge: supplemented,
+  expects(ran) {
+    nothingFails(ran)
+    skipsOnly(ran, free)
+    test(`skips at most ${MOST_SKIPPED}`, () => expect(of(ran, 'skipped').length).toBeLessThanOrEqual(MOST_SKIPPED))
+  },
+})
 
 /** The tool's reasons to skip that another LUN without filters has been asked about. */
 const elsewhere: readonly RegExp[] = [/^LBPPB < 2/, /^Logical unit is not write-protected/, slowMedium]
 
 /** A thin LUN behind filters that keep what a disk is: it does what one without them does. */
-export function chainTool(title: string, lun: Lun): void {
-  describeIf(lack, `libiscsi's test tool, ${title}`, () => {
-    if (lack) return nothingToRun()
-    const raw = runTestTool(['ALL'], lun, 2)
-    const ran = { ...raw, tests: raw.tests.map(moved) }
-    complete(ran, title)
-    test('nothing fails', () => expect(named(of(ran, 'failed'))).toEqual([]))
-    test('skips only what a disk need not have', () => {
-      expect(named(of(ran, 'skipped').filter((t) => !matches(t, [...free, ...elsewhere])))).toEqual([])
-    })
-    survived(ran)
-    report(ran)
-  })
-}
+export const chainTool = (title: string, lun: Lun): ToolSuite => ({
+  title, asks: [all(lun)], judge: ([ran]) => ({ ...ran, tests: ran.tests.map(moved) }),
+  expects(ran) {
+    nothingFails(ran)
+    skipsOnly(ran, [...free, ...elsewhere])
+  },
+})
+
+const refused = (t: CunitTest): CunitTest =>
+  (t.result === 'failed' && protectedMedium.test(t.output) ? { ...t, result: 'skipped', reason: 'it writes, and is refused with DATA PROTECT' } : t)
 
 /** On a LUN that must not be written, tests that write fail, with the one sense that says so; nothing else does. */
-export function readOnlyTool(title: string, lun: Lun): void {
-  describeIf(lack, `libiscsi's test tool, ${title}`, () => {
-    if (lack) return nothingToRun()
-    const raw = runTestTool(['ALL'], lun, 2)
-    const refused = (t: CunitTest): CunitTest =>
-      t.result === 'failed' && protectedMedium.test(t.output) ? { ...t, result: 'skipped', reason: 'it writes, and is refused with DATA PROTECT' } : t
-    const ran = { ...raw, tests: raw.tests.map(moved).map(refused) }
-    complete(ran, title)
+export const readOnlyTool = (title: string, lun: Lun): ToolSuite => ({
+  title, asks: [all(lun)], judge: ([ran]) => ({ ...ran, tests: ran.tests.map(moved).map(refused) }),
+  expects(ran) {
     test('nothing fails but for being refused to write', () => expect(named(of(ran, 'failed'))).toEqual([]))
     test('is found to be write protected', () => expect(ran.tests.find((t) => t.suite === 'ReadOnly')?.result).toBe('passed'))
-    survived(ran)
-    report(ran)
-  })
+  },
+})
+
+/** Run the tool for all suites of a file, and report each. */
+export function toolSuites(...suites: readonly ToolSuite[]): void {
+  const results = lack ? [] : runTestTools(suites.flatMap((s) => s.asks))
+  for (const suite of suites) {
+    const own = results.splice(0, suite.asks.length)
+    describeIf(lack, `libiscsi's test tool, ${suite.title}`, () => {
+      // jest wants one test in a file; the tool's own cannot be known without the tool.
+      if (lack) return test.skip('all of its tests', () => undefined)
+      const ran = suite.judge(own as [ToolResult, ...ToolResult[]])
+      complete(ran, suite.title)
+      suite.expects(ran)
+      survived(ran)
+      report(ran)
+    })
+  }
 }

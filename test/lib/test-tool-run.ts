@@ -38,8 +38,15 @@ export const luns = {
   slow4096: 'name=disk,size=64M,blocksize=4096,cfgstring=wiping/300',
 } as const
 
-/** Serve a fresh LUN, run libiscsi's test tool against it; `paths` is how many sessions it is offered. */
-export async function main(result: string, lun: keyof typeof luns, paths: string, ...families: string[]): Promise<void> {
+/** One run of the tool: `paths` is how many sessions it is offered. */
+export interface ToolAsk {
+  readonly lun: keyof typeof luns
+  readonly families: readonly string[]
+  readonly paths: number
+}
+
+/** Serve a fresh LUN, run libiscsi's test tool against it. */
+async function ask({ lun, families, paths }: ToolAsk): Promise<ToolRun> {
   const here = new Bench()
   try {
     const handlers = new HandlerRoot(here.path('handlers'))
@@ -49,7 +56,7 @@ export async function main(result: string, lun: keyof typeof luns, paths: string
     truncateSync(here.path('disk.img'), 100 * 2 ** 20)
     const host = await here.start({ luns: [luns[lun].replace('FOLDER', here.folder)] })
     const began = performance.now()
-    const urls = Array.from({ length: Number(paths) }, () => host.url)
+    const urls = Array.from({ length: paths }, () => host.url)
     let output = ''
     let toolCode: number | null = 0
     for (const family of families) {
@@ -60,9 +67,22 @@ export async function main(result: string, lun: keyof typeof luns, paths: string
     const seconds = (performance.now() - began) / 1000
     const alive = !host.ended
     const hostCode = await host.end()
-    const ran: ToolRun = { output, toolCode, hostCode: alive ? hostCode : (host.child.signalCode ?? -1), hostLog: host.output, seconds }
-    writeFileSync(result, JSON.stringify(ran))
+    return { output, toolCode, hostCode: alive ? hostCode : (host.child.signalCode ?? -1), hostLog: host.output, seconds }
   } finally {
     await here.close()
   }
+}
+
+/** All of them one after another, but those that mostly sleep, which go on beside them. */
+export async function main(result: string, text: string): Promise<void> {
+  const asks = JSON.parse(text) as ToolAsk[]
+  const sleeps = ({ lun }: ToolAsk): boolean => lun.startsWith('slow')
+  const ran: Promise<ToolRun>[] = []
+  let turn: Promise<unknown> = Promise.resolve()
+  for (const a of asks) {
+    const one = sleeps(a) ? ask(a) : turn.then(() => ask(a))
+    if (!sleeps(a)) turn = one
+    ran.push(one)
+  }
+  writeFileSync(result, JSON.stringify(await Promise.all(ran)))
 }

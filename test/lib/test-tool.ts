@@ -4,27 +4,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CunitTest, parseCunit } from './cunit'
 import { inRepository } from './repository'
-import type { luns, ToolRun } from './test-tool-run'
+import type { ToolAsk, ToolRun } from './test-tool-run'
 
 export interface ToolResult extends ToolRun {
   readonly tests: readonly CunitTest[]
 }
 
-const DEADLINE_MS = 450_000
+const DEADLINE_MS = 900_000
 
 /**
- * Run libiscsi's test tool against a fresh host and wait. Blocking, because jest wants to know its tests, and which of
- * them are skipped, before the first one runs.
+ * Run libiscsi's test tool, each time against a fresh host, some beside each other, and wait. Blocking, because jest wants to know
+ * its tests, and which of them are skipped, before the first one runs.
  */
-export function runTestTool(families: readonly string[], lun: keyof typeof luns, paths = 1): ToolResult {
+export function runTestTools(asks: readonly ToolAsk[]): ToolResult[] {
   const folder = mkdtempSync(join(tmpdir(), 'tcmu-tool-'))
   const file = join(folder, 'result.json')
   try {
-    const script = [inRepository('test/lib/ts.cjs'), inRepository('test/lib/test-tool-run.ts'), file, lun, String(paths), ...families]
+    const script = [inRepository('test/lib/ts.cjs'), inRepository('test/lib/test-tool-run.ts'), file, JSON.stringify(asks)]
     const { status, stderr } = spawnSync(process.execPath, script, { timeout: DEADLINE_MS, killSignal: 'SIGKILL', encoding: 'utf8' })
     if (status !== 0) throw new Error(`the test tool could not be run against the host:\n${stderr}`)
-    const ran = JSON.parse(readFileSync(file, 'utf8')) as ToolRun
-    return { ...ran, tests: parseCunit(ran.output) }
+    return (JSON.parse(readFileSync(file, 'utf8')) as ToolRun[]).map((ran) => ({ ...ran, tests: parseCunit(ran.output) }))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -89,6 +89,23 @@ describeBackends('transfers', (by) => {
     expect(engine.inFlight).toBe(0)
   })
 
+  test('large writes to one file wait for one another, and not all threads for them', async () => {
+    const two = createIoEngine({ engine: by, threads: 2 })
+    try {
+      const [busy, other] = [await two.open(fresh(), { create: true, size: 0 }), await two.open(fresh(), { create: true, size: 0 })]
+      const data = filled(1 << 20, 5)
+      let done = 0
+      const writes = Array.from({ length: 200 }, () => Promise.resolve(busy.writev(data, 0)).then((status) => (done++, status)))
+      const doneBefore = Promise.resolve(other.writev(filled(1 << 20, 6), 0)).then(() => done)
+      expect(new Set(await settled(writes))).toEqual(new Set([Status.OK]))
+      // Beside the first of them; a busy machine may keep the second thread from running for a while.
+      expect(await doneBefore).toBeLessThan(150)
+      expect([data.pins, two.inFlight]).toEqual([0, 0])
+    } finally {
+      await two.close()
+    }
+  })
+
   test('memory is pinned from the call until the result, on the whole and not on the slice', async () => {
     const file = await engine.open(fresh(), { create: true, size: 4096 })
     const whole = filled(1024, 1)

@@ -24,6 +24,12 @@ test('-l makes the folder and the log, lines as of the C daemon; -d says everyth
   expect(lines.join('\n')).toMatch(new RegExp(` ${host.pid} \\[INFO\\]`))
 })
 
+test('what is refused as the log opens is told in one line', () => {
+  const { status, stderr } = spawnSync(process.execPath, [cli, 'serve', '--frontend', 'tcmu', '--no-netlink', '--no-dbus', '--poll-us', '2000', '-l', place()], { encoding: 'utf8', timeout: 30_000 })
+  expect(stderr).toBe('tcmu-host: E_CONFIG: command line: --poll-us: wanted a whole number from 0 to 1000, found "2000"\n')
+  expect(status).toBe(2)
+})
+
 test('the flag goes before TCMU_LOGDIR, that before the configuration, and so after a reload', async () => {
   const [flag, env, conf, other] = [place(), place(), place(), place()]
   const file = it.path('order.conf')

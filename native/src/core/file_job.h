@@ -13,6 +13,7 @@ enum class Outcome { kDone, kWouldBlock, kUnsupported };
 // Do as much of a transfer as needs no waiting (RWF_NOWAIT). kUnsupported: this file cannot be asked that way.
 Outcome RunWithoutWaiting(Job& job);
 
+bool IsRegular(int fd);
 // Whether the file lies in memory (tmpfs, ramfs). Such file systems refuse RWF_NOWAIT, and never wait for a device.
 bool LiesInMemory(int fd);
 

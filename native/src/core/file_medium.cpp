@@ -52,6 +52,7 @@ bool FileMedium::Add(const Napi::CallbackInfo& info, size_t slot) {
   File& file = files_[slot];
   file = File{};
   file.fd = fd;
+  file.regular = IsRegular(fd);
   file.in_memory = LiesInMemory(fd);
   if (!file.in_memory && IsDirect(fd)) file.direct = DirectAlignment(fd);
   return true;
@@ -62,6 +63,8 @@ int FileMedium::Fill(Job& job) {
   File& file = files_[job.file];
   job.fd = file.fd;
   job.direct = file.direct.offset;
+  // Durable ones wait for the medium without the lock, and share what they wait for.
+  job.in_lane = job.op == Op::kWritev && !job.durable && job.direct == 0 && file.regular;
   job.bounce.reset();
   job.scattered.clear();
   if (job.op == Op::kClose) file.fd = -1;

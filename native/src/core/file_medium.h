@@ -27,6 +27,7 @@ class FileMedium : public Medium {
     int fd = -1;
     bool nowait_read = true;
     bool nowait_write = true;
+    bool regular = false;
     bool in_memory = false;
     // What its requests must keep to; offset 0: it is not open for direct I/O.
     Alignment direct;

@@ -48,6 +48,8 @@ struct Job {
   // Of a transfer: it waits for a device without a thread (direct I/O, a read that is not cached), or for the lock of a file that
   // threads would only crowd around (a buffered write; the kernel makes those of one file one after another).
   bool asynchronous = false;
+  // One at a time with the others of its file that say so: the kernel would let a second thread spin for the lock of the inode.
+  bool in_lane = false;
   // Of positions and lengths, when the file is open for direct I/O; else 0.
   uint32_t direct = 0;
   int64_t offset = 0;

@@ -67,6 +67,7 @@ int IoEngine::Fill(Job& job, int32_t row) {
   job.file = file;
   job.area = -1;
   job.asynchronous = false;
+  job.in_lane = false;
   job.durable = (table_.flags[row] & kFlagSync) != 0;
   job.offset = static_cast<int64_t>(offset);
   job.length = static_cast<int64_t>(length);

@@ -50,7 +50,13 @@ bool SessionObject::Open(const Napi::CallbackInfo& info) {
   }
   info.This().As<Napi::Object>().TypeTag(&kTag);
   on_change_ = Napi::Persistent(info[0].As<Napi::Function>());
+  env.GetInstanceData<OpenSessions>()->insert(this);
   return true;
+}
+
+void SessionObject::EndAll(const Napi::CallbackInfo& info) {
+  OpenSessions all = *info.Env().GetInstanceData<OpenSessions>();
+  for (SessionObject* session : all) session->Shut();
 }
 
 bool SessionObject::StartThread() {
@@ -151,9 +157,7 @@ void SessionObject::Settle(Request& request) {
   Napi::Env env = Env();
   if (--pending_ == 0) bell_->Unref();
   if (request.end) {
-    pthread_join(thread_, nullptr);
-    worker_.reset();
-    std::exchange(bell_, nullptr)->TakeDown();
+    Shut();
     on_change_.Reset();
     request.deferred.Resolve(env.Undefined());
     Unref();
@@ -166,8 +170,10 @@ void SessionObject::Settle(Request& request) {
   }
 }
 
+// Twice is fine.
 void SessionObject::Shut() {
   if (bell_ == nullptr) return;
+  Env().GetInstanceData<OpenSessions>()->erase(this);
   {
     std::unique_lock<std::mutex> lock(worker_->mutex);
     worker_->queue.clear();

@@ -7,11 +7,17 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "io_bell.h"
 #include "session.h"
 
 namespace tcmu {
+
+class SessionObject;
+
+// The sessions of an environment: instance data of an addon that has them.
+using OpenSessions = std::set<SessionObject*>;
 
 // The JavaScript face of a session: promises of what its thread does.
 class SessionObject : public Napi::ObjectWrap<SessionObject> {
@@ -19,6 +25,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   static Napi::Function Define(Napi::Env env, MakeSession make);
   // The session of a value that is one and is not closed, or nullptr.
   static std::shared_ptr<Session> From(const Napi::Value& value);
+  // End those that are still open, and wait for it: process.exit runs no clean-up hooks, and the destructors of a library crash
+  // beside its threads.
+  static void EndAll(const Napi::CallbackInfo& info);
   explicit SessionObject(const Napi::CallbackInfo& info);
 
  private:
@@ -41,7 +50,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   void Ask(std::unique_ptr<Request> request);
   void Deliver();
   void Settle(Request& request);
-  // The environment goes down: what was not begun is dropped.
+  // What was not begun is dropped.
   void Shut();
 
   // What the thread works on, and what it hands back.

@@ -9,18 +9,45 @@ namespace tcmu {
 
 constexpr size_t kStackBytes = 256 * 1024;
 
-void ThreadBackend::Submit(JobList jobs, size_t count) {
+void ThreadBackend::Enqueue(Job* job) {
+  if (job->in_lane) {
+    size_t file = static_cast<size_t>(job->file);
+    if (file >= lanes_.size()) lanes_.resize(file + 1);
+    Lane& lane = lanes_[file];
+    if (lane.taken) return lane.waiting.Push(job);
+    lane.taken = true;
+  }
+  queue_.Push(job);
+  queued_++;
+}
+
+// The thread that leaves takes the next one from the queue itself: nobody need be woken for it.
+void ThreadBackend::LeaveLane(int32_t file) {
+  Lane& lane = lanes_[file];
+  lane.taken = false;
+  if (Job* next = lane.waiting.Pop()) Enqueue(next);
+}
+
+JobList ThreadBackend::TakeAll() {
+  JobList all = queue_.Take();
+  queued_ = 0;
+  for (Lane& lane : lanes_) {
+    lane.taken = false;
+    all.Append(lane.waiting.Take());
+  }
+  return all;
+}
+
+void ThreadBackend::Submit(JobList jobs, size_t) {
   std::unique_lock<std::mutex> lock(mutex_);
-  while (Job* job = jobs.Pop()) queue_.Push(job);
-  queued_ += count;
+  while (Job* job = jobs.Pop()) Enqueue(job);
   size_t wake = sleeping_ < queued_ ? sleeping_ : queued_;
   while (threads_.size() < max_threads_ && threads_.size() - running_ < queued_) {
     if (!StartThread()) break;
   }
   if (threads_.empty()) {
     // The system has no thread left to give: slow, but nothing hangs.
-    JobList all = queue_.Take();
-    queued_ = 0;
+    JobList all = TakeAll();
     lock.unlock();
     while (Job* job = all.Pop()) {
       Run(*job);
@@ -68,10 +95,13 @@ void ThreadBackend::Loop() {
     queued_--;
     running_++;
     lock.unlock();
+    bool in_lane = job->in_lane;
+    int32_t file = job->file;
     Run(*job);
     completions_.Done(job);
     lock.lock();
     running_--;
+    if (in_lane) LeaveLane(file);
     if (queued_ == 0 && running_ == 0) idle_.notify_all();
   }
 }
@@ -86,10 +116,7 @@ void ThreadBackend::Stop(bool cancel) {
   {
     std::unique_lock<std::mutex> lock(mutex_);
     stopping_ = true;
-    if (cancel) {
-      dropped = queue_.Take();
-      queued_ = 0;
-    }
+    if (cancel) dropped = TakeAll();
   }
   work_.notify_all();
   for (pthread_t thread : threads_) pthread_join(thread, nullptr);

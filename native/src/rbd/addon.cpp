@@ -17,8 +17,10 @@ static Napi::Value LoadLibraries(const Napi::CallbackInfo& info) {
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new OpenSessions());
   exports.Set("abiVersion", Napi::Number::New(env, kAbiVersion));
   exports.Set("load", Napi::Function::New(env, LoadLibraries, "load"));
+  exports.Set("end", Napi::Function::New<SessionObject::EndAll>(env, "end"));
   exports.Set("Session", SessionObject::Define(env, ImageSession::Make));
   exports.Set("IoEngine", IoEngine::Define(env, ImageMedium::Make));
   return exports;

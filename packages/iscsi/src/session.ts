@@ -1,12 +1,13 @@
 import { Direction, type LogicalUnit, sam, sense, senseKey } from '@tcmu/host/scsi'
-import { readAdditional } from './ahs'
 import type { BufferPool } from './buffers'
 import { BufferShare } from './buffer-share'
 import type { Channel } from './channel'
+import { type CommandHeader, readCommand } from './command-header'
 import { ProtocolError } from './errors'
 import type { IscsiNexus } from './nexus'
 import type { CommandOrder } from './order'
-import { CDB_IN_HEADER, DataOut, NO_TAG, RejectReason, ScsiCommand } from './pdu'
+import { Orphans } from './orphans'
+import { DataOut, NO_TAG, RejectReason, ScsiCommand } from './pdu'
 import type { Target } from './target'
 import { IscsiTask, Phase, type TaskOwner } from './task'
 import { respond } from './transfer-in'
@@ -15,8 +16,6 @@ import { type CommandWindow, next } from './window'
 
 /** Commands that may be under way besides those of the window. */
 const MOST_IMMEDIATE = 32
-/** Initiator task tags of aborted commands whose Data-Out may still come. */
-const MOST_ORPHANS = 256
 
 export interface SessionDeps {
   readonly channel: Channel
@@ -29,8 +28,6 @@ export interface SessionDeps {
   /** End the connection, because of `why`. */
   readonly disconnect: (why: string) => void
 }
-
-type CommandHeader = ReturnType<typeof ScsiCommand.view>
 
 /** A normal session in full feature phase: its commands from header to answer. */
 export class Session implements TaskOwner {
@@ -48,7 +45,7 @@ export class Session implements TaskOwner {
   private readonly command: CommandHeader
   private readonly dataOut: ReturnType<typeof DataOut.view>
   private readonly free: IscsiTask[] = []
-  private readonly orphans = new Set<number>()
+  private readonly orphans = new Orphans()
   /** The command whose PDU is coming in; undefined while one is being ignored. */
   private incoming: IscsiTask | undefined
   /** CmdSN of the command whose PDU is coming in: its turn passes even when it was aborted meanwhile. */
@@ -72,8 +69,6 @@ export class Session implements TaskOwner {
     return this.ending !== undefined
   }
 
-  // ---- SCSI Command
-
   commandHeader(): void {
     const h = this.command
     const immediate = h.immediate === 1
@@ -82,36 +77,14 @@ export class Session implements TaskOwner {
     if (immediate && this.immediate >= MOST_IMMEDIATE) throw new ProtocolError(`more than ${MOST_IMMEDIATE} immediate commands`, RejectReason.TOO_MANY_IMMEDIATE)
     if (h.itt === NO_TAG || this.tasks.has(h.itt)) throw new ProtocolError(`initiator task tag ${h.itt} is in use`, RejectReason.TASK_IN_PROGRESS)
     const task = this.free.pop() ?? new IscsiTask(this)
-    this.fill(task, h)
+    task.tick = this.deps.tick()
+    readCommand(this.channel, task, h)
+    this.address(task)
     this.tasks.set(task.itt, task)
     if (immediate) this.immediate++
     else this.arriving = task.cmdSn
     this.incoming = task
     if (h.dataLength > 0) this.immediateData(task, h.dataLength)
-  }
-
-  private fill(task: IscsiTask, h: CommandHeader): void {
-    const { framing } = this.channel
-    task.begin()
-    task.phase = Phase.COLLECTING
-    task.tick = this.deps.tick()
-    task.itt = h.itt
-    task.cmdSn = h.cmdSn
-    task.immediate = h.immediate === 1
-    task.lunHigh = h.lunHigh
-    task.lunLow = h.lunLow
-    task.edtl = h.expectedLength
-    const { cdb } = task
-    const at = ScsiCommand.at.cdb
-    for (let i = 0; i < CDB_IN_HEADER; i++) cdb[i] = framing.header[at + i]!
-    task.cdbLength = CDB_IN_HEADER
-    const bidirectional = framing.ahsLength > 0 && readAdditional(framing.header, framing.ahsLength, task)
-    task.bidirectional = bidirectional || (h.read === 1 && h.write === 1)
-    task.direction = h.write ? Direction.OUT : h.read ? Direction.IN : Direction.NONE
-    if (task.direction === Direction.NONE) task.edtl = 0
-    task.unsolicited = h.final === 0
-    if (task.unsolicited && (!task.out || this.channel.parameters.InitialR2T)) throw new ProtocolError('a command announces unsolicited data that was not agreed', RejectReason.PROTOCOL)
-    this.address(task)
   }
 
   /** Find who answers, and how much data it wants. A command that moves data the other way is told there is none. */
@@ -167,8 +140,6 @@ export class Session implements TaskOwner {
     this.window.enter()
     this.proceed(task)
   }
-
-  // ---- Data
 
   dataOutHeader(): void {
     const h = this.dataOut
@@ -244,8 +215,6 @@ export class Session implements TaskOwner {
     task.finish()
   }
 
-  // ---- the end of a command
-
   /** Called by the task when its result is there. */
   completed(task: IscsiTask): void {
     this.forget(task)
@@ -280,7 +249,7 @@ export class Session implements TaskOwner {
 
   /** End a command that `retire` gave. With `status` the initiator is told. */
   private drop(task: IscsiTask, status?: number): void {
-    if (task.unsolicited || task.r2tCount > 0) this.orphan(task.itt)
+    if (task.unsolicited || task.r2tCount > 0) this.orphans.add(task.itt)
     if (this.incoming === task) {
       this.incoming = undefined
       this.channel.framing.discard()
@@ -288,11 +257,6 @@ export class Session implements TaskOwner {
     task.silent = status === undefined
     task.status = status ?? task.status
     this.completed(task)
-  }
-
-  private orphan(itt: number): void {
-    if (this.orphans.size >= MOST_ORPHANS) for (const oldest of this.orphans) return void (this.orphans.delete(oldest), this.orphans.add(itt))
-    this.orphans.add(itt)
   }
 
   /**

@@ -19,6 +19,15 @@ export class LazySink implements LineSink {
   private broken: string | undefined
 
   constructor(private readonly out: Destination, private readonly complain: (text: string) => void, private readonly what: string) {
+    // pino flushes it, too, as the process exits, and would throw when that is before the file is open.
+    const flush = out.flushSync.bind(out)
+    out.flushSync = () => {
+      try {
+        flush()
+      } catch {
+        // Not open yet, or broken: there is nothing more to be done for these lines.
+      }
+    }
     out.on('drop', () => this.dropped++)
     out.on('drain', () => this.tell())
     out.on('error', (e: unknown) => {
@@ -48,11 +57,7 @@ export class LazySink implements LineSink {
   }
 
   flushSync(): void {
-    try {
-      this.out.flushSync()
-    } catch {
-      // Not open yet, or broken: there is nothing more to be done for these lines.
-    }
+    this.out.flushSync()
   }
 }
 

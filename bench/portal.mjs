@@ -1,15 +1,12 @@
-#!/usr/bin/env node
-// Compare this portal with Debian's tgt: libiscsi's iscsi-perf reads the same file through one and the other, in turns.
-//   node scripts/bench-portal.mjs [--rounds 5] [--seconds 5] [--size 256M]      prints a table for docs/performance.md
+// This portal and Debian's tgt: libiscsi's iscsi-perf reads the same file, in the page cache, through one and the other in turns.
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { command, inRoot, Refusal, run, which } from './lib.mjs'
-import { prepare } from './setup.mjs'
+import { inRoot, Refusal, run, which } from '../scripts/lib.mjs'
+import { freePort } from './places.mjs'
+import { compare, spread, turn } from './stats.mjs'
 
 const MiB = 2 ** 20
 const TICKS_PER_SECOND = 100 // sysconf(_SC_CLK_TCK) on Linux
@@ -20,20 +17,12 @@ const workloads = [
 ]
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
 
 /** User and system time of a process and its threads, in seconds. */
 function cpuSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
-
-const freePort = () => new Promise((resolve, reject) => {
-  const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
-    const { port } = server.address()
-    server.close(() => resolve(port))
-  })
-})
 
 function ended(child) {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
@@ -42,7 +31,7 @@ function ended(child) {
 
 async function startHost(file, size) {
   const child = spawn(process.execPath, [inRoot('packages/host/dist/cli.js'), 'serve', '--frontend', 'iscsi', '--portal', '127.0.0.1:0',
-    '--lun', `name=bench,size=${size},cfgstring=file/${file}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    '--lun', `name=bench,size=${size},cfgstring=file/${file}`], { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
   const url = await new Promise((resolve, reject) => {
     child.stdout.setEncoding('utf8').on('data', (s) => {
@@ -98,53 +87,44 @@ async function measure(server, { args }, seconds) {
   return { iops, cpuMicros: (used / (iops * elapsed)) * 1e6 }
 }
 
-const machine = () => `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'CPU'}, Node ${process.version}`
-
-function table(results) {
-  const rows = workloads.map(({ name }) => {
-    const of = (who, what) => median(results.filter((r) => r.name === name && r.who === who).map((r) => r[what]))
-    const [ours, theirs] = [of('tcmu', 'iops'), of('tgt', 'iops')]
-    return `| ${name} | ${ours} | ${theirs} | ${(ours / theirs).toFixed(2)} | ${of('tcmu', 'cpuMicros').toFixed(1)} | ${of('tgt', 'cpuMicros').toFixed(1)} |`
-  })
-  return ['| workload | this portal, IOPS | tgt, IOPS | ratio | this portal, CPU µs a command | tgt, CPU µs a command |', '|---|---|---|---|---|---|', ...rows].join('\n')
-}
-
 function fill(file, bytes) {
   const fd = openSync(file, 'wx')
   for (let at = 0; at < bytes; at += MiB) writeSync(fd, randomBytes(MiB))
   closeSync(fd)
 }
 
-command(async () => {
-  const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '5' }, size: { type: 'string', default: '256' } } })
-  const mebibytes = parseInt(values.size, 10)
-  for (const [program, name] of [['iscsi-perf', 'libiscsi-bin'], ['tgtd', 'tgt'], ['tgtadm', 'tgt']]) {
-    if (!which(program)) throw new Refusal(`This needs ${program}; as root: apt-get install ${name}${name === 'tgt' ? ' (it also starts a service on port 3260)' : ''}`)
+async function one(who, workload, file, mebibytes, seconds) {
+  const server = await (who === 'portal' ? startHost(file, `${mebibytes}M`) : startTgt(file))
+  try {
+    return await measure(server, workload, seconds)
+  } finally {
+    await server.stop()
   }
-  if (!existsSync('/proc/self/stat')) throw new Refusal('This needs /proc')
-  await prepare()
+}
+
+/** Why it cannot run here, or undefined. */
+export const lack = () => [['iscsi-perf', 'libiscsi-bin'], ['tgtd', 'tgt'], ['tgtadm', 'tgt']].filter(([program]) => !which(program))
+  .map(([program, name]) => `needs ${program}; apt-get install ${name}${name === 'tgt' ? ' (it also starts a service on port 3260)' : ''}`)[0]
+
+/** Rows of { workload, portal, tgt, ratio }. */
+export async function portalBench({ rounds = 5, seconds = 2, mebibytes = 256, said = () => undefined } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tcmu-bench-'))
   const file = join(folder, 'disk.img')
-  const results = []
+  const runs = workloads.map(() => ({ portal: [], tgt: [] }))
   try {
     fill(file, mebibytes * MiB)
-    for (let round = 1; round <= Number(values.rounds); round++) {
-      for (const workload of workloads) {
-        const order = round % 2 ? ['tcmu', 'tgt'] : ['tgt', 'tcmu']
-        for (const who of order) {
-          const server = await (who === 'tcmu' ? startHost(file, `${mebibytes}M`) : startTgt(file))
-          try {
-            const one = await measure(server, workload, Number(values.seconds))
-            results.push({ who, name: workload.name, ...one })
-            process.stderr.write(`round ${round} ${who.padEnd(4)} ${workload.name}: ${one.iops} IOPS, ${one.cpuMicros.toFixed(1)} µs CPU a command\n`)
-          } finally {
-            await server.stop()
-          }
-        }
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, workload] of workloads.entries()) {
+        for (const who of turn(['portal', 'tgt'], round)) runs[i][who].push(await one(who, workload, file, mebibytes, seconds))
+        said(`round ${round + 1} of ${rounds}: ${workload.name}: portal ${runs[i].portal.at(-1).iops}, tgt ${runs[i].tgt.at(-1).iops}`)
       }
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-  process.stdout.write(`${machine()}; medians of ${values.rounds} rounds of ${values.seconds} s, ${mebibytes} MiB file in the page cache\n\n${table(results)}\n`)
-})
+  const of = (list) => ({ iops: spread(list.map((r) => r.iops)), cpuMicros: spread(list.map((r) => r.cpuMicros)) })
+  return workloads.map(({ name }, i) => {
+    const { portal, tgt } = runs[i]
+    return { workload: name, portal: of(portal), tgt: of(tgt), ratio: compare(portal.map((r) => r.iops), tgt.map((r) => r.iops), Math.max) }
+  })
+}
