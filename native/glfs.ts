@@ -1,4 +1,4 @@
-import { loadAddon, type NativeLibrary } from './index'
+import { loadLibrary, type NativeLibrary } from './index'
 
 export { ABI_VERSION } from './index'
 export type { NativeLibrary, NativeSession } from './index'
@@ -16,4 +16,4 @@ export interface NativeGlfs extends NativeLibrary {
 }
 
 /** Throws when the addon is not there. */
-export const loadGlfs = (): NativeGlfs => loadAddon('tcmu_glfs') as NativeGlfs
+export const loadGlfs = (): NativeGlfs => loadLibrary<NativeGlfs>('tcmu_glfs')

@@ -21,8 +21,10 @@ static Napi::Value Connections(const Napi::CallbackInfo& info) {
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new OpenSessions());
   exports.Set("abiVersion", Napi::Number::New(env, kAbiVersion));
   exports.Set("load", Napi::Function::New(env, LoadLibraryFile, "load"));
+  exports.Set("end", Napi::Function::New<SessionObject::EndAll>(env, "end"));
   exports.Set("connections", Napi::Function::New(env, Connections, "connections"));
   exports.Set("Session", SessionObject::Define(env, FileSession::Make));
   exports.Set("IoEngine", IoEngine::Define(env, VolumeMedium::Make));
