@@ -1,9 +1,9 @@
 // Debian's tcmu-runner as the peer: installed, or its packages unpacked into a folder (nothing is installed).
 import { execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot, which } from '../scripts/lib.mjs'
+import { atExit, temporaryFolder } from './places.mjs'
 
 const PACKAGES = ['tcmu-runner', 'libtcmu2', 'libnl-3-200', 'libnl-genl-3-200', 'libkmod2', 'libglib2.0-0']
 const unpacked = inRoot('node_modules/.cache/tcmu/bench/tcmu-runner')
@@ -11,7 +11,7 @@ const quietly = { stdio: ['ignore', 'ignore', 'pipe'] }
 
 function unpack() {
   if (existsSync(join(unpacked, 'usr/bin/tcmu-runner'))) return
-  const folder = mkdtempSync(join(tmpdir(), 'tcmu-debs-'))
+  const folder = temporaryFolder()
   try {
     execFileSync('apt-get', ['download', ...PACKAGES], { ...quietly, cwd: folder })
     mkdirSync(unpacked, { recursive: true })
@@ -48,11 +48,12 @@ const busConfiguration = (socket) => `<!DOCTYPE busconfig PUBLIC "-//freedesktop
 export class RunnerPlace {
   constructor(runner) {
     this.runner = runner
-    this.folder = mkdtempSync(join(tmpdir(), 'tcmu-runner-'))
+    this.folder = temporaryFolder()
     const socket = join(this.folder, 'bus')
     writeFileSync(join(this.folder, 'bus.conf'), busConfiguration(socket))
     this.bus = spawn(which('dbus-daemon'), [`--config-file=${join(this.folder, 'bus.conf')}`, '--nofork'], { stdio: 'ignore' })
     this.address = `unix:path=${socket}`
+    atExit(() => this.bus.kill('SIGTERM'))
   }
 
   /** As Ring.start takes it; `handler` is the middle of handler_NAME.so. */

@@ -1,9 +1,9 @@
 // Resident memory of a host whose devices are idle: 1, 10, 100 files behind the portal.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot, Refusal } from '../scripts/lib.mjs'
+import { temporaryFolder } from './places.mjs'
 
 const COUNTS = [1, 10, 100]
 /** Until a fresh host has settled. */
@@ -34,7 +34,7 @@ async function hostWith(count, folder) {
 }
 
 export async function memoryBench({ said = () => undefined } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'tcmu-bench-'))
+  const folder = temporaryFolder()
   const rows = []
   try {
     for (const count of COUNTS) {

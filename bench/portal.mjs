@@ -1,11 +1,10 @@
 // This portal and Debian's tgt: libiscsi's iscsi-perf reads the same file, in the page cache, through one and the other in turns.
 import { spawn } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRoot, Refusal, run, which } from '../scripts/lib.mjs'
-import { freePort } from './places.mjs'
+import { freePort, temporaryFolder } from './places.mjs'
 import { compare, spread, turn } from './stats.mjs'
 
 const MiB = 2 ** 20
@@ -108,7 +107,7 @@ export const lack = () => [['iscsi-perf', 'libiscsi-bin'], ['tgtd', 'tgt'], ['tg
 
 /** Rows of { workload, portal, tgt, ratio }. */
 export async function portalBench({ rounds = 5, seconds = 2, mebibytes = 256, said = () => undefined } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'tcmu-bench-'))
+  const folder = temporaryFolder()
   const file = join(folder, 'disk.img')
   const runs = workloads.map(() => ({ portal: [], tgt: [] }))
   try {

@@ -2,10 +2,10 @@
 // bench`. 4 KiB commands are a MiB and a page apart, so that none follows another. The portal listens on TCP, as iSCSI is; QEMU's
 // servers on a Unix socket, because over TCP they waited for delayed acknowledgements (460 reads a second at depth 32).
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot, Refusal, which } from '../scripts/lib.mjs'
-import { memoryFolder } from './places.mjs'
+import { memoryFolder, temporaryFolder } from './places.mjs'
 import { compare, spread, turn } from './stats.mjs'
 
 const SIZE = '512M'
@@ -91,7 +91,7 @@ export const lack = () => (['qemu-img', 'qemu-io', 'qemu-nbd'].every(which) ? un
 /** Rows of { workload, perSecond: { server: spread }, ratios: { server: portal to it } }. */
 export async function qcowBench({ rounds = 5, said = () => undefined } = {}) {
   const names = Object.keys(servers).filter((name) => name === 'portal' || which(name))
-  const folder = mkdtempSync(join(memoryFolder(), 'tcmu-bench-'))
+  const folder = temporaryFolder(memoryFolder())
   const image = join(folder, 'image.qcow2')
   const runs = Object.fromEntries(names.map((name) => [name, []]))
   try {

@@ -1,11 +1,11 @@
 // The host's handlers and those of Debian's tcmu-runner on rings, all of them alive, a slice of time for each in turns.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot, isRoot, Refusal, which } from '../scripts/lib.mjs'
 import { findRunner, RunnerPlace } from './c-runner.mjs'
 import { buildPeer, Ring } from './ring.mjs'
-import { memoryFolder } from './places.mjs'
+import { memoryFolder, temporaryFolder } from './places.mjs'
 import { compare, merge, quantile, spread, turn } from './stats.mjs'
 
 const MiB = 2 ** 20
@@ -104,7 +104,7 @@ export async function ringBench({ rounds = 15, milliseconds = 150, wanted = work
   const missing = lack()
   if (missing) throw new Refusal(missing)
   await buildPeer()
-  const folder = mkdtempSync(join(memoryFolder(), 'tcmu-bench-'))
+  const folder = temporaryFolder(memoryFolder())
   const runner = findRunner()
   const place = typeof runner === 'string' ? undefined : new RunnerPlace(runner)
   const rings = []

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fingerprint, inRoot, isCurrent, markCurrent, Refusal, run } from '../scripts/lib.mjs'
+import { atExit } from './places.mjs'
 
 const require = createRequire(import.meta.url)
 const build = inRoot('node_modules/.cache/tcmu/bench')
@@ -74,6 +75,7 @@ export class Ring {
     this.tree = tree
     this.said = ''
     this.waiting = undefined
+    atExit(() => this.kill())
   }
 
   async meet(span) {
@@ -120,13 +122,18 @@ export class Ring {
     return { iops: commands / ns * 1e9, cpuMicros: (cpuNanoseconds(this.pid) - before) / commands / 1000, latency }
   }
 
+  kill() {
+    this.child?.kill('SIGKILL')
+    this.peer?.kill('SIGKILL')
+    this.tree.close()
+  }
+
   async stop() {
     this.child?.kill('SIGTERM')
     const patience = setTimeout(() => this.child?.kill('SIGKILL'), 5000)
     if (this.child) await ended(this.child)
     clearTimeout(patience)
-    this.peer?.kill('SIGKILL')
+    this.kill()
     if (this.peer) await ended(this.peer)
-    this.tree.close()
   }
 }

@@ -62,6 +62,8 @@ function write(folder, results) {
   writeFileSync(join(folder, 'results.json'), `${JSON.stringify(slim, (_, v) => (typeof v === 'number' ? Number(v.toPrecision(5)) : v), 1)}\n`)
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
 command(async () => {
   const { values } = parseArgs({
     options: { quick: { type: 'boolean' }, reference: { type: 'boolean' }, only: { type: 'string' }, rounds: { type: 'string' }, out: { type: 'string', default: inRoot('bench/results/latest') } },
