@@ -93,7 +93,7 @@ test('a process that was killed has lost the lock: no write goes through without
   await until(() => d.lines.some((l) => /locking runs again/.test(l)), 'another process')
   expect(await d.written()).toBe(false)
   await until(d.written, 'the write')
-  expect(d.calls()).toEqual(['open', 'lock -', 'open', 'close', 'reopen', 'lock -'])
+  expect(d.calls()).toEqual(['open', 'lock -', 'reopen', 'close', 'reopen', 'lock -'])
   await d.close()
 })
 
