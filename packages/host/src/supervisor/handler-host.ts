@@ -122,7 +122,8 @@ export class HandlerHost implements RemoteSite {
     const rpc = new Rpc(spawned, this.who, (event) => this.hear(event))
     const running = { spawned, rpc }
     try {
-      this.facts = await rpc.call('load', start, START_MS)
+      // A person waits for the first one, initiators for those that take the place of another.
+      this.facts = await rpc.call('load', start, this.tenants.size > 0 ? START_MS : CALL_MS)
     } catch (e) {
       spawned.kill()
       throw e

@@ -2,9 +2,9 @@ import type { FromHost } from './messages'
 import type { Rpc } from './rpc'
 import type { Spawned } from './spawn'
 
-/** Checking a configuration, changing a size: what a person waits for. */
+/** Loading code, checking a configuration, changing a size: what a person waits for. */
 export const CALL_MS = 60_000
-/** Loading code, opening a device of the kernel, which initiators wait for: on a machine short of processors that takes minutes. */
+/** Starting anew, opening a device of the kernel, which initiators wait for: on a machine short of processors that takes minutes. */
 export const START_MS = 300_000
 export const CLOSE_MS = 10_000
 
