@@ -64,6 +64,17 @@ describeBackends('opening', (by) => {
     await expect(engine.open(path, { create: true, readOnly: true })).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
+  test('a file whose lock goes away within a moment is opened', async () => {
+    const path = fresh()
+    const writer = await engine.open(path, { create: true, size: 4096 })
+    const other = createIoEngine({ engine: by })
+    const opened = other.open(path)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await writer.close()
+    await (await opened).close()
+    await other.close()
+  })
+
   test('a file has one writer or several readers', async () => {
     const path = fresh()
     writeFileSync(path, 'abc')

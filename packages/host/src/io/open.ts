@@ -1,11 +1,15 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
 import { dirname, isAbsolute } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { tcmuError } from '../errors'
 import type { ByteLocks, OpenFile } from '../handler/types'
 import type { NativeCore } from '../platform/native'
 
 const NEW_FILE_MODE = 0o600
+/** A process that was killed is gone before the kernel has let go of the files that its io_uring was at. */
+const LETTING_GO_MS = 1000
+const PAUSE_MS = 20
 
 /** An open file before the engine has it. */
 export interface Opened {
@@ -68,6 +72,17 @@ async function openHandle(path: string, flags: number): Promise<FileHandle> {
   }
 }
 
+/** What is in use is tried again for a moment. */
+async function onceFree<T>(attempt: () => T | Promise<T>): Promise<T> {
+  for (const until = performance.now() + LETTING_GO_MS; ; await sleep(PAUSE_MS)) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (codeOf(error) !== 'E_FILE_LOCKED' || performance.now() >= until) throw error
+    }
+  }
+}
+
 /** Errors about a descriptor do not know its name. */
 const naming = (path: string, what: string, cause: unknown): Error =>
   Object.assign(new Error(`${(cause as Error).message}: '${path}' cannot be ${what}`, { cause }), { code: codeOf(cause), path })
@@ -105,11 +120,11 @@ async function finishNew(path: string, handle: FileHandle, size: number): Promis
 export async function openDescriptor(core: NativeCore, path: string, options: OpenFile): Promise<Opened> {
   checkPath(path)
   const found = await look(path, options.create === true && options.readOnly !== true)
-  const handle = await openHandle(path, flagsFor(found, options))
+  const handle = await onceFree(() => openHandle(path, flagsFor(found, options)))
   try {
     checkKind(path, await handle.stat())
     const lock = options.lock ?? true
-    if (lock) takeLock(core, path, handle, lock, options.readOnly !== true)
+    if (lock) await onceFree(() => takeLock(core, path, handle, lock, options.readOnly !== true))
     if (!found) await finishNew(path, handle, options.size ?? 0)
     const alignment = options.direct ? makeDirect(core, path, handle) : 1
     return { handle, stat: await handle.stat(), alignment }
