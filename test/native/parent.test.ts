@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { inRepository } from '../lib/repository'
 import { until } from '../lib/run'
 
+/** Neither gone nor a zombie, which it may stay for a while: who takes in orphans need not hurry. */
 const alive = (pid: number): boolean => {
   try {
-    return process.kill(pid, 0)
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }
