@@ -14,7 +14,7 @@ const alive = (pid: number): boolean => {
 }
 
 test('a process that asked for it ends with its parent, whatever it is doing', async () => {
-  const core = `require(${JSON.stringify(inRepository('native'))}).loadCore()`
+  const core = `require(${JSON.stringify(inRepository('native/dist/index.js'))}).loadCore()`
   const child = `${core}.endWithParent(); console.log(process.pid); for (;;);`
   const parent = spawn(process.execPath, ['-e', `require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(child)}], { stdio: 'inherit' })`], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [said] = (await once(parent.stdout, 'data')) as [Buffer]
