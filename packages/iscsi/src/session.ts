@@ -65,9 +65,7 @@ export class Session implements TaskOwner {
     this.dataOut = DataOut.view(this.channel.framing.header)
   }
 
-  get ended(): boolean {
-    return this.ending !== undefined
-  }
+  get ended(): boolean { return this.ending !== undefined }
 
   commandHeader(): void {
     const h = this.command
