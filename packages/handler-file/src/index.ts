@@ -70,6 +70,7 @@ export default defineHandler({
   },
   close: ({ file }) => file.close(),
 
+  file: ({ file }) => file,
   read: ({ file }, io) => file.readv(io.data, io.offset),
   write: ({ file }, io) => file.writev(io.data, io.offset, io.fua),
   flush: ({ file }) => file.sync(),

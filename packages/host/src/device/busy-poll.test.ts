@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Task } from '../scsi'
 import { FakeKernel } from '../testing/fake-kernel'
-import { BusyPoll } from './busy-poll'
+import { BusyPoll, RingTurns } from './busy-poll'
 import { Pump } from './pump'
 
 /** A clock that each look moves on by `step` milliseconds. */
@@ -23,7 +23,7 @@ function peer(poll: BusyPoll, c: { at: number }, times: number, ms: number): voi
 
 test('nobody waits for a peer that is not known to be quick', () => {
   const c = clock()
-  const poll = new BusyPoll(10, c.now)
+  const poll = new BusyPoll(10, undefined, c.now)
   let looks = 0
   peer(poll, c, 2, 0.004)
   expect(poll.await(() => ++looks > 0)).toBe(false)
@@ -32,7 +32,7 @@ test('nobody waits for a peer that is not known to be quick', () => {
 
 test('a peer that was quick three times is waited for, and found', () => {
   const c = clock()
-  const poll = new BusyPoll(10, c.now)
+  const poll = new BusyPoll(10, undefined, c.now)
   peer(poll, c, 3, 0.004)
   let looks = 0
   expect(poll.await(() => ++looks === 20)).toBe(true)
@@ -41,7 +41,7 @@ test('a peer that was quick three times is waited for, and found', () => {
 
 test('the first one that does not come disarms it', () => {
   const c = clock()
-  const poll = new BusyPoll(10, c.now)
+  const poll = new BusyPoll(10, undefined, c.now)
   peer(poll, c, 3, 0.004)
   const before = c.at
   expect(poll.await(never)).toBe(false)
@@ -49,9 +49,9 @@ test('the first one that does not come disarms it', () => {
   expect(poll.await(() => true)).toBe(false)
 })
 
-test('each wait in vain doubles what it takes to arm it again, the first success forgets that', () => {
+test('each wait in vain doubles what it takes to arm it again, each success halves that', () => {
   const c = clock()
-  const poll = new BusyPoll(10, c.now)
+  const poll = new BusyPoll(10, undefined, c.now)
   const armedAfter = (): number => {
     for (let n = 1; n < 100; n++) {
       peer(poll, c, 1, 0.004)
@@ -66,20 +66,22 @@ test('each wait in vain doubles what it takes to arm it again, the first success
   poll.await(never)
   poll.woken()
   expect(armedAfter()).toBeGreaterThanOrEqual(11)
-  expect(poll.await(() => true)).toBe(true)
-  expect(poll['needed']).toBe(3)
+  for (const left of [6, 3, 3]) {
+    expect(poll.await(() => true)).toBe(true)
+    expect(poll['needed']).toBe(left)
+  }
 })
 
 test('a slow peer never arms it', () => {
   const c = clock()
-  const poll = new BusyPoll(10, c.now)
+  const poll = new BusyPoll(10, undefined, c.now)
   peer(poll, c, 100, 0.05)
   expect(poll.await(() => true)).toBe(false)
 })
 
 test('others have their turn after a tenth of a millisecond, and it stays armed', () => {
   const c = clock()
-  const poll = new BusyPoll(10, c.now)
+  const poll = new BusyPoll(10, undefined, c.now)
   peer(poll, c, 3, 0.004)
   const before = c.at
   let turns = 0
@@ -91,6 +93,40 @@ test('others have their turn after a tenth of a millisecond, and it stays armed'
   expect(poll.await(() => true)).toBe(true)
 })
 
+test('what others cut short goes on after their turn, and is no longer for that', () => {
+  const c = clock()
+  const poll = new BusyPoll(250, undefined, c.now)
+  peer(poll, c, 3, 0.004)
+  const before = c.at
+  for (const waited of [0.1, 0.2]) {
+    expect(poll.await(never)).toBe(false)
+    expect(poll.interrupted).toBe(true)
+    expect(c.at - before).toBeCloseTo(waited, 1)
+    poll.begin()
+  }
+  expect(poll.await(never)).toBe(false)
+  expect(poll.interrupted).toBe(false)
+  expect(c.at - before).toBeCloseTo(0.25, 1)
+  expect(poll.await(() => true)).toBe(false)
+})
+
+test('a ring is not waited for while another of the thread is at work', () => {
+  const c = clock()
+  const turns = new RingTurns()
+  const [a, b] = [new BusyPoll(10, turns, c.now), new BusyPoll(10, turns, c.now)]
+  for (const poll of [a, b]) {
+    peer(poll, c, 3, 0.004)
+    expect(poll.await(() => true)).toBe(true)
+  }
+  expect(a.await(() => true)).toBe(false)
+  expect(b.await(() => true)).toBe(false)
+  c.at += 2
+  b.begin()
+  b.served()
+  expect(b.await(() => true)).toBe(true)
+  expect(b.await(() => true)).toBe(true)
+})
+
 test('0 turns it off', () => {
   expect(new BusyPoll(0).enabled).toBe(false)
 })
@@ -98,7 +134,7 @@ test('0 turns it off', () => {
 test('it never waits longer than its bound, whatever the clock and the peer do', () => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 1000 }), fc.array(fc.record({ gap: fc.double({ min: 0, max: 2, noNaN: true }), come: fc.boolean() }), { maxLength: 60 }), (micros, steps) => {
     const c = clock()
-    const poll = new BusyPoll(micros, c.now)
+    const poll = new BusyPoll(micros, undefined, c.now)
     for (const { gap, come } of steps) {
       const before = c.at
       poll.await(() => come)

@@ -1,6 +1,6 @@
 import { type Change, type CommandsHandler, isBlocks } from '../handler/types'
 import type {
-  Abilities, Access, AskOptions, Barrier, BlockOps, CommandRow, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Reply, Result, SavedModes, Task,
+  Abilities, AskOptions, Barrier, BlockOps, CommandRow, DirectMedium, Identity, Limits, LogicalUnit, LunExtension, ModeState, Nexus, PortGroups, PortIdentity, Reply, Result, SavedModes, Task,
 } from '../scsi'
 import { CommandTable, rowsFor } from '../scsi/command-table'
 import { blockModePages, initialModes, restoreModes } from '../scsi'
@@ -16,9 +16,11 @@ import { Availability } from './availability'
 import { Attentions } from './attention'
 import { tapChain } from './chain'
 import { chainOf, type DeviceChain } from './device-chain'
+import { DirectPathChoice } from './direct'
 import { Complaints } from './complaints'
 import { Extensions } from './extensions'
 import { faultOf, isThenable } from './fault'
+import { Faults } from './faults'
 import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
 import { DeviceHistory } from './history'
@@ -57,7 +59,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   trace: HostedDevice['trace']
   readonly scratch = new Turns(MOST_EMULATED)
   readonly operations = new Operations(
-    (e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
+    (e) => this.faults.told(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
   )
   readonly copies = new CopyJobs()
 
@@ -73,7 +75,9 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   private groups: PortGroups | undefined
   private readonly gate = new RangeGate(this.live)
   private readonly attentions = new Attentions()
+  private readonly path: DirectPathChoice
   private readonly complaints: Complaints
+  private readonly faults: Faults
   private readonly space = new SpaceWatch(this, (e) => this.complaints.error('space', `${this.name}: ${faultOf(e, 'none').message}`))
 
   constructor(private readonly parts: DeviceParts) {
@@ -81,6 +85,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
     const { handler } = backend
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
+    this.faults = new Faults(spec.name, this.complaints, () => this.report('connection-lost'))
     const medium = blocks ? undefined : wireMedium(handler as CommandsHandler, backend)
     this.blockSize = p.blockSize ?? spec.blockSize
     this.abilities = blocks ? abilitiesOf(blocks, p, spec.thick)
@@ -100,6 +105,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
       reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
       writesDone: () => this.writesDone(),
     })
+    this.path = new DirectPathChoice(backend, this.hooks.ops, (task, outcome) => this.settle(task, typeof outcome === 'number' ? outcome : this.explain(task, outcome)))
     this.available = new Availability({
       name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
       lockMode: () => lockModeOf(this.groups), background: { stop: () => Promise.all([this.operations.stop(), this.history.selfTests.background?.stop()]) }, limits: spec.limits, timing: parts.recovery,
@@ -118,6 +124,8 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   get blocks(): number { return this.capacity }
   get writeCache(): boolean { return this.cache.on }
   get ops(): BlockOps { return this.cache.ops }
+  /** Not while each write is followed by a flush. */
+  get direct(): DirectMedium | undefined { return this.cache.emulated ? undefined : this.path.get() }
   get state(): State { return this.available.state }
   get inflight(): number { return this.live.count }
   get commands(): CommandTable {
@@ -231,21 +239,13 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
     return task.cdb[0] === op.TEST_UNIT_READY ? Status.BECOMING_READY : Status.BUSY
   }
 
-  /** The one place where what a handler threw becomes a status, and is logged. */
   private explain(task: Task, e: unknown): Status {
-    if (task.aborted) return Status.ABORTED
-    return this.fault(e, task.row?.name ?? `operation code ${task.cdb[0]}`, task.row?.access ?? 'none', { lba: task.lba, blocks: task.blocks })
-  }
-
-  private fault(e: unknown, command: string, access: Access, facts: object = {}): Status {
-    const { status, message, kind, stack, lost } = faultOf(e, access)
-    if (lost) this.report('connection-lost')
-    this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, { ...facts, ...(stack !== undefined && { stack }) })
-    return status
+    return this.faults.explain(task, e)
   }
 
   /** The one door out. Waits for I/O that a handler left under way: its memory is still being written to. */
   private settle(task: Task, status: Status): void {
+    if (task.moving) return
     if (task.data.pinned.pins > 0) {
       this.complaints.error('pins', `${this.name}: ${this.subtype} settled a command before its I/O was done; the host waits for it`)
       setTimeout(() => this.settle(task, status), 1)
@@ -264,8 +264,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
     try {
       this.hooks.completed.call(task, status)
     } catch (e) {
-      const { message, stack } = faultOf(e, 'none')
-      this.complaints.error('completed', `${this.name}: who listens to completions failed: ${message}`, { stack })
+      this.faults.listener(e)
     }
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TcmuError } from '../errors'
 import { type Command, type MalformedEntry, Ring, type RingOwner } from '../ring'
-import { BusyPoll, defaultPollMicros } from './busy-poll'
+import { BusyPoll, defaultPollMicros, RingTurns } from './busy-poll'
 import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '../scsi'
 
 /** Commands taken before other devices and I/O completions get their turn. */
@@ -9,6 +9,8 @@ const BATCH = 128
 /** Above this many live commands nothing more is taken; the kernel then queues. */
 const MAX_IN_FLIGHT = 4096
 const QUIET_POLL_MS = 2
+/** All rings of one event loop: a thread has one, and an instance of this module. */
+const turnsOfThread = new RingTurns()
 
 /** A mapped ring and its doorbells: a UIO device, or something that behaves like one. */
 export interface RingPort {
@@ -77,7 +79,7 @@ export class Pump implements RingOwner {
     this.maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT
     this.flush = options.flush
     this.ring = new Ring(port.memory, this)
-    this.poll = new BusyPoll(options.pollMicros ?? defaultPollMicros())
+    this.poll = new BusyPoll(options.pollMicros ?? defaultPollMicros(), turnsOfThread)
     this.news = () => this.ring.news
     unit.join(this.nexus)
     port.onWake(() => this.wake())
@@ -107,6 +109,7 @@ export class Pump implements RingOwner {
     } finally {
       this.running = false
     }
+    if (this.poll.interrupted) this.later()
   }
 
   private turn(): void {
@@ -140,6 +143,7 @@ export class Pump implements RingOwner {
       }
       const command = ring.next()
       if (command === undefined) return false
+      if (n === 0) this.poll.served()
       try {
         unit.execute(command)
       } catch (e) {

@@ -31,6 +31,11 @@ export class WriteCache {
     return this.current
   }
 
+  /** Each write is followed by a flush. */
+  get emulated(): boolean {
+    return this.current !== this.plain
+  }
+
   /** One change at a time. Rejects with what the handler threw. */
   set(on: boolean): Promise<Status> {
     const change = this.changing.then(() => this.change(on))

@@ -5,8 +5,22 @@ type Maybe<T> = T | Promise<T>
 /** Nothing counts as `Status.OK`. */
 export type Answer = void | Status | Promise<void | Status>
 
+/** Is told how a transfer ended: OK, another status, or the error that `readv` or `writev` would have rejected with. */
+export interface Mover<T> {
+  moved(subject: T, outcome: Status | Error): void
+}
+
+/** What moves data between a command and its bytes, without promises: how the host serves what a handler's `file` holds. */
+export interface Moving {
+  /**
+   * As `readv` or `writev`; `mover` is told of the end, after this has returned. Throws what cannot be begun. Files that do not come from
+   * the host may lack it: the handler's `read` and `write` are called then.
+   */
+  move?<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T): void
+}
+
 /** A file or block device, opened by the host for a handler; what it moves never passes through JavaScript. */
-export interface IoFile {
+export interface IoFile extends Moving {
   readonly path: string
   /** Bytes, as of `open`, `truncate` or `refresh`. */
   readonly size: number
@@ -77,7 +91,7 @@ export interface IoLibrary {
 export type ImageAnswer = (errno: number, access: 'read' | 'write' | 'none') => Status
 
 /** What a storage library has open, moved by the host: data goes straight between the library and the commands' memory. */
-export interface IoImage {
+export interface IoImage extends Moving {
   readv(data: Segments, offset: number): Result
   writev(data: Segments, offset: number, sync?: boolean): Result
   flush(): Result
@@ -237,6 +251,10 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   /** `io.data` is what must be there, then what is to be written; atomic. Return MISCOMPARE when it differs. */
   compareAndWrite?(state: S, io: BlockIo): Answer
   extents?(state: S, range: BlockRange): Maybe<readonly Extent[]>
+  /** What holds the bytes of the medium: the host moves them itself, and `read` and `write` are called for what is left. */
+  file?(state: S): Moving
+  /** Byte of `file` where this stretch of the medium begins, all of it in one piece; -1: `read` or `write` is to be asked. Left out: the same byte. */
+  locate?(state: S, offset: number, length: number, write: boolean): number
   /** How much storage the device uses, and how much it may still get: thresholds of thin provisioning are made of it. */
   space?(state: S): Maybe<Space>
   /**

@@ -1,6 +1,6 @@
 import { stat, statfs } from 'node:fs/promises'
 import { constants } from 'node:os'
-import type { IoFile } from '../handler/types'
+import type { IoFile, Mover } from '../handler/types'
 import { IO_SYNC, IoOp } from '../platform/native'
 import type { Extent, Result, Space } from '../scsi'
 import { Status } from '../scsi/status'
@@ -8,6 +8,7 @@ import type { Segments } from '../wire'
 import { ioError } from './io-error'
 import { byStorage, byWritten, extents } from './extents'
 import { Flights } from './flights'
+import { Moves } from './moves'
 import type { Submissions } from './submissions'
 
 const { EBADF, EOPNOTSUPP, ENOSYS, ENODEV } = constants.errno
@@ -44,6 +45,7 @@ export class EngineFile implements IoFile {
   private syncing: Promise<Status> | undefined = undefined
   private nextSync: Promise<Status> | undefined = undefined
   private readonly flights = new Flights()
+  private readonly moves = new Moves(this.flights, (errno, write) => ioError(errno, write ? IoOp.WRITEV : IoOp.READV, this.path))
 
   /** Set by the engine: called when the file is closed. */
   onClosed: () => void = () => undefined
@@ -72,6 +74,13 @@ export class EngineFile implements IoFile {
     if (this.closing) return this.gone(op)
     if (data.length === 0) return Status.OK
     return this.submissions.transfer(op, this.slot, this.path, data, offset, flags, this.flights.group) as Promise<Status>
+  }
+
+  move<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T): void {
+    data.check()
+    const op = write ? IoOp.WRITEV : IoOp.READV
+    if (this.closing) throw ioError(EBADF, op, this.path)
+    this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject))
   }
 
   drained(): Promise<void> {

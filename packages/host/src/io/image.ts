@@ -1,9 +1,11 @@
 import { constants } from 'node:os'
-import type { ImageAnswer, IoImage } from '../handler/types'
+import type { ImageAnswer, IoImage, Mover } from '../handler/types'
 import { IO_SYNC, IoOp, type NativeSession } from '../platform/native'
 import { type Result, Status } from '../scsi'
 import type { Segments } from '../wire'
 import { Flights } from './flights'
+import { ioError } from './io-error'
+import { Moves } from './moves'
 import { type Answer, type Submissions } from './submissions'
 
 const { EBADF } = constants.errno
@@ -11,12 +13,14 @@ const { EBADF } = constants.errno
 /** An image or file of a storage library, in a slot of its engine. */
 export class EngineImage implements IoImage {
   private readonly flights = new Flights()
+  private readonly moves: Moves
   private readonly reads: Answer
   private readonly writes: Answer
   private readonly flushes: Answer
   private closing: Promise<void> | undefined = undefined
 
   constructor(private readonly submissions: Submissions<NativeSession>, private readonly slot: number, private readonly name: string, answer: ImageAnswer) {
+    this.moves = new Moves(this.flights, (errno, write) => answer(errno, write ? 'write' : 'read'))
     this.reads = (result) => answer(-result, 'read')
     this.writes = (result) => answer(-result, 'write')
     this.flushes = (result) => answer(-result, 'none')
@@ -28,6 +32,13 @@ export class EngineImage implements IoImage {
 
   writev(data: Segments, offset: number, sync = false): Result {
     return this.transfer(IoOp.WRITEV, data, offset, data.length, this.writes, sync ? IO_SYNC : 0)
+  }
+
+  move<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T): void {
+    data.check()
+    const op = write ? IoOp.WRITEV : IoOp.READV
+    if (this.closing) throw ioError(EBADF, op, this.name)
+    this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject))
   }
 
   writeSame(data: Segments, offset: number, length: number): Result {

@@ -17,18 +17,37 @@ export interface Group {
 export type Answer = (result: number) => number
 
 /** Who waits for an operation, and what it keeps until then. */
-interface Ticket {
-  readonly op: number
-  readonly path: string
+export interface Ticket {
   /** The memory whose `pins` count this operation. */
   readonly memory: Segments | undefined
   readonly group: Group | undefined
-  /** Resolve to a negative errno rather than reject. */
-  readonly raw: boolean
-  /** In place of rejecting. */
-  readonly answer: Answer | undefined
-  resolve(result: number): void
-  reject(error: Error): void
+  /** What the operation gave, or a negative errno. Called once, in the turn that knows it; it may begin others. */
+  ended(result: number): void
+}
+
+/** A promise that waits. */
+class Promised implements Ticket {
+  constructor(
+    private readonly op: number, private readonly path: string, readonly memory: Segments | undefined, readonly group: Group | undefined,
+    /** In place of rejecting. */
+    private readonly answer: Answer | undefined,
+    private readonly resolve: (result: number) => void, private readonly reject: (error: Error) => void,
+  ) {}
+
+  ended(result: number): void {
+    if (result >= 0) this.resolve(result)
+    else if (this.answer) this.resolve(this.answer(result))
+    else this.reject(ioError(-result, this.op, this.path))
+  }
+}
+
+/** Resolve to a negative errno rather than reject. */
+const asItIs: Answer = (result) => result
+
+/** What a batch gave, kept apart from the table: who hears of it may fill that anew. */
+class Results {
+  readonly token = new Int32Array(ROWS)
+  readonly result = new Float64Array(ROWS)
 }
 
 /**
@@ -42,6 +61,8 @@ export class Submissions<Source = number> {
   private readonly tickets: (Ticket | undefined)[] = []
   private readonly freeTokens: number[] = []
   private readonly forgotten: FinalizationRegistry<number>
+  /** One for each `submit` that is going on: who hears of an end may fill a whole batch. */
+  private readonly spare: Results[] = []
   private rows = 0
   private iovs = 0
   private scheduled = false
@@ -77,55 +98,54 @@ export class Submissions<Source = number> {
    */
   transfer(op: number, file: number, path: string, data: Segments, offset: number, flags: number, group: Group, answer?: Answer, length = data.length): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
-      const memory = Segments.areaOf(data)
-      const area = memory.owner === this ? memory.slot : this.register(memory)
-      const row = this.row(op, file, offset, { op, path, memory: data.pinned, group, raw: false, answer, resolve, reject })
-      const { iovOffset, iovLength } = this.table
-      for (let i = 0; i < data.count; i++) {
-        iovOffset[this.iovs + i] = data.offsets[i]!
-        iovLength[this.iovs + i] = data.lengths[i]!
-      }
-      this.table.area[row] = area
-      this.table.length[row] = length
-      this.table.flags[row] = flags
-      this.table.iovFirst[row] = this.iovs
-      this.table.iovCount[row] = data.count
-      this.iovs += data.count
-      data.pinned.pins++
-      group.live++
+      this.move(op, file, data, offset, length, flags, new Promised(op, path, data.pinned, group, answer, resolve, reject))
     })
+  }
+
+  /** The same for whoever waits in another way: `ticket.memory` is that of `data`. */
+  move(op: number, file: number, data: Segments, offset: number, length: number, flags: number, ticket: Ticket): void {
+    if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
+    const memory = Segments.areaOf(data)
+    const area = memory.owner === this ? memory.slot : this.register(memory)
+    const row = this.row(op, file, offset, length, flags, ticket)
+    const { iovOffset, iovLength } = this.table
+    for (let i = 0; i < data.count; i++) {
+      iovOffset[this.iovs + i] = data.offsets[i]!
+      iovLength[this.iovs + i] = data.lengths[i]!
+    }
+    this.table.area[row] = area
+    this.table.iovFirst[row] = this.iovs
+    this.table.iovCount[row] = data.count
+    this.iovs += data.count
+    ticket.memory!.pins++
   }
 
   /** An operation without memory. Resolves to its result; with `raw` to a negative errno when it fails. */
   command(op: number, file: number, path: string, offset = 0, length = 0, raw = false): Promise<number> {
     return new Promise((resolve, reject) => {
-      const row = this.row(op, file, offset, { op, path, memory: undefined, group: undefined, raw, answer: undefined, resolve, reject })
-      this.table.length[row] = length
+      this.row(op, file, offset, length, 0, new Promised(op, path, undefined, undefined, raw ? asItIs : undefined, resolve, reject))
     })
   }
 
   /** The same of a group, whose failure `answer` explains. */
   ask(op: number, file: number, path: string, offset: number, length: number, flags: number, group: Group, answer: Answer): Promise<number> {
     return new Promise((resolve, reject) => {
-      const row = this.row(op, file, offset, { op, path, memory: undefined, group, raw: false, answer, resolve, reject })
-      this.table.length[row] = length
-      this.table.flags[row] = flags
-      group.live++
+      this.row(op, file, offset, length, flags, new Promised(op, path, undefined, group, answer, resolve, reject))
     })
   }
 
-  private row(op: number, file: number, offset: number, ticket: Ticket): number {
+  private row(op: number, file: number, offset: number, length: number, flags: number, ticket: Ticket): number {
     if (this.rows === ROWS) this.submit()
     const row = this.rows++
     const token = this.freeTokens.pop() ?? this.tickets.length
     this.tickets[token] = ticket
     this.live++
+    if (ticket.group) ticket.group.live++
     this.table.op[row] = op
-    this.table.flags[row] = 0
+    this.table.flags[row] = flags
     this.table.file[row] = file
     this.table.offset[row] = offset
-    this.table.length[row] = 0
+    this.table.length[row] = length
     this.table.token[row] = token
     if (!this.scheduled) {
       this.scheduled = true
@@ -168,9 +188,15 @@ export class Submissions<Source = number> {
     const rows = this.rows
     if (rows === 0) return
     this.rows = this.iovs = 0
-    const { token, result } = this.table
     this.native.submit(rows)
+    const results = this.spare.pop() ?? new Results()
+    const { token, result } = results
+    for (let i = 0; i < rows; i++) {
+      token[i] = this.table.token[i]!
+      result[i] = this.table.result[i]!
+    }
     for (let i = 0; i < rows; i++) if (result[i] !== IO_PENDING) this.settle(token[i]!, result[i]!)
+    this.spare.push(results)
   }
 
   private completed(rows: number): void {
@@ -184,9 +210,7 @@ export class Submissions<Source = number> {
     this.freeTokens.push(token)
     if (ticket.memory) ticket.memory.pins--
     if (ticket.group && --ticket.group.live === 0) ticket.group.idle?.()
-    if (result >= 0 || ticket.raw) ticket.resolve(result)
-    else if (ticket.answer) ticket.resolve(ticket.answer(result))
-    else ticket.reject(ioError(-result, ticket.op, ticket.path))
+    ticket.ended(result)
     if (--this.live === 0) this.idle?.()
   }
 

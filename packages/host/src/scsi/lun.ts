@@ -78,6 +78,12 @@ export interface BlockOps {
   space?(): Space | Promise<Space>
 }
 
+/** A medium whose bytes the host moves itself, without a promise. */
+export interface DirectMedium {
+  /** Move all of `task.data` from or to the task's range: true, and `task.moving` until that is done, which settles the task; false: ask `ops`. */
+  move(task: Task, write: boolean): boolean
+}
+
 /** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */
 export interface Limits {
   /** What initiators are told. */
@@ -205,6 +211,8 @@ export interface Lun {
   /** Absent on units with a command set of their own. */
   readonly history?: History
   readonly ops: BlockOps
+  /** For READ and WRITE of a whole range, as a command's last act. */
+  readonly direct?: DirectMedium | undefined
   readonly commands: CommandTable
   /** FORMAT UNIT and SANITIZE. */
   readonly operations: UnitOperations

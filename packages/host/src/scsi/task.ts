@@ -53,6 +53,8 @@ export abstract class Task implements BlockIo {
    * its tasks puts another in its place, and this one is dead for good.
    */
   deferred = false
+  /** The host moves its data and settles it afterwards, whatever it was answered with. */
+  moving = false
   /** For the device alone: place among its live tasks, and its claim on the extent. */
   slot = -1
   claim = 0

@@ -54,11 +54,30 @@ export function writeExtent(lun: Lun, task: Task, fua: boolean): Result {
   return fuaFlush(lun, fua) ? andThen(written, () => flush(lun, task)) : written
 }
 
+/** A whole range, as the last act of a command; undefined where the host cannot move it itself. */
+function moveDirect(lun: Lun, task: Task, write: boolean): Status | undefined {
+  const { length } = task
+  if (lun.direct === undefined || length === 0 || task.data.length !== length || !lun.direct.move(task, write)) return undefined
+  task.transferLength = length
+  if (!write) task.dataInLength = length
+  return Status.OK
+}
+
+function readWhole(lun: Lun, task: Task): Result {
+  return moveDirect(lun, task, false) ?? readExtent(lun, task)
+}
+
+function writeWhole(lun: Lun, task: Task, fua: boolean): Result {
+  if (noDataOut(task) || fuaFlush(lun, fua)) return writeExtent(lun, task, fua)
+  task.fua = fuaNative(lun, fua)
+  return moveDirect(lun, task, true) ?? writeExtent(lun, task, fua)
+}
+
 type Access = { protect: number; fua: number }
-const runRead = (lun: Lun, task: Task, c: Access): Result => refuseTransfer(lun, task, c.protect) ?? readExtent(lun, task)
-const runRead6 = (lun: Lun, task: Task): Result => refuseTransfer(lun, task, 0) ?? readExtent(lun, task)
-const runWrite = (lun: Lun, task: Task, c: Access): Result => refuseTransfer(lun, task, c.protect) ?? writeExtent(lun, task, c.fua === 1)
-const runWrite6 = (lun: Lun, task: Task): Result => refuseTransfer(lun, task, 0) ?? writeExtent(lun, task, false)
+const runRead = (lun: Lun, task: Task, c: Access): Result => refuseTransfer(lun, task, c.protect) ?? readWhole(lun, task)
+const runRead6 = (lun: Lun, task: Task): Result => refuseTransfer(lun, task, 0) ?? readWhole(lun, task)
+const runWrite = (lun: Lun, task: Task, c: Access): Result => refuseTransfer(lun, task, c.protect) ?? writeWhole(lun, task, c.fua === 1)
+const runWrite6 = (lun: Lun, task: Task): Result => refuseTransfer(lun, task, 0) ?? writeWhole(lun, task, false)
 
 /** SBC-4 5.49: whole or not at all, which the handler sees to; a part of it because less data came is no part of that. */
 function runWriteAtomic(lun: Lun, task: Task, c: Access & { boundary: number }): Result {

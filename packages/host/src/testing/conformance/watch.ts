@@ -23,6 +23,8 @@ export class Watch {
     const watched = callbacks.filter((name) => members[name]).map((name) => [name, this.watched(name, members[name]!)] as const)
     return {
       ...handler,
+      // All of it is to come by the callbacks.
+      file: undefined,
       ...Object.fromEntries(watched),
       open: async (dev: DeviceInfo): Promise<unknown> => (this.state = (await handler.open(dev)) as unknown),
       close: (state: unknown) => {

@@ -10,5 +10,6 @@ export function wrap<S>(inner: BlocksHandler<S>, around: (operation: Operation, 
     const callback = (inner as unknown as Record<Operation, ((state: S, argument: unknown) => Answer) | undefined>)[name]
     return callback ? [[name, (state: S, argument: unknown) => around(name, () => callback(state, argument))]] : []
   })
-  return Object.freeze({ ...inner, ...(Object.fromEntries(wrapped) as Partial<BlocksHandler<S>>) })
+  // Everything is to pass `around`: nothing is moved by the host itself.
+  return Object.freeze({ ...inner, file: undefined, ...(Object.fromEntries(wrapped) as Partial<BlocksHandler<S>>) })
 }

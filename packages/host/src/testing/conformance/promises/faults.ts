@@ -19,6 +19,7 @@ function moody(inner: HandlerIo, weather: Weather): HandlerIo {
   const stormy = (file: IoFile): IoFile =>
     new Proxy(file, {
       get(target, member) {
+        if (member === 'move') return undefined
         const value: unknown = Reflect.get(target, member, target)
         if (typeof value !== 'function') return value
         if (weather.errno === undefined || member === 'close') return (value as (...a: unknown[]) => unknown).bind(target)
