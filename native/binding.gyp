@@ -34,6 +34,7 @@
       'sources': [
         '<@(engine)',
         'src/core/addon.cpp',
+        'src/core/crew.cpp',
         'src/core/descriptors.cpp',
         'src/core/direct.cpp',
         'src/core/extent_map.cpp',

@@ -25,20 +25,55 @@ void FileMedium::BeginBatch() {
   sleeps_before_ = -1;
 }
 
-bool FileMedium::TryNow(Job& job, bool alone) {
+// Larger reads of one batch are done together by several threads.
+constexpr int64_t kMinBytesTogether = 16 * 1024;
+constexpr int64_t kMinBytesOfAllTogether = 128 * 1024;
+
+Attempt FileMedium::TryNow(Job& job, bool alone) {
   File& file = files_[job.file];
   // Direct I/O always waits for the device, RWF_NOWAIT or not.
-  if (job.direct != 0 || job.durable) return false;
+  if (job.direct != 0 || job.durable) return Attempt::kWaits;
   bool write = job.op == Op::kWritev;
   bool& possible = write ? file.nowait_write : file.nowait_read;
-  if (!possible && write && !file.in_memory) return TryBlocking(job, file, alone);
-  if (job.length > kMaxBytesAtOnce || job.length > bytes_left_ || (!possible && !file.in_memory)) return false;
+  if (!possible && write && !file.in_memory) return TryBlocking(job, file, alone) ? Attempt::kDone : Attempt::kWaits;
+  if (job.length > kMaxBytesAtOnce || job.length > bytes_left_ || (!possible && !file.in_memory)) return Attempt::kWaits;
   bytes_left_ -= job.length;
-  if (file.in_memory) return Run(job), true;
+  job.nowait = !file.in_memory;
+  // Writes of one file would only spin for the lock of its inode.
+  if (!write && job.length >= kMinBytesTogether) return Attempt::kTogether;
+  Try(job);
+  if (job.waits) Waits(job);
+  return job.waits ? Attempt::kWaits : Attempt::kDone;
+}
+
+// On any thread.
+void FileMedium::Try(Job& job) {
+  job.waits = false;
+  job.unsupported = false;
+  if (!job.nowait) return Run(job);
   Outcome outcome = RunWithoutWaiting(job);
-  if (outcome == Outcome::kUnsupported) possible = false;
-  job.asynchronous = write || outcome == Outcome::kWouldBlock;
-  return outcome == Outcome::kDone;
+  job.waits = outcome != Outcome::kDone;
+  job.unsupported = outcome == Outcome::kUnsupported;
+}
+
+void FileMedium::Waits(Job& job) {
+  File& file = files_[job.file];
+  bool write = job.op == Op::kWritev;
+  if (job.unsupported) (write ? file.nowait_write : file.nowait_read) = false;
+  job.asynchronous = write || !job.unsupported;
+}
+
+void FileMedium::FinishBatch(Job* const* jobs, size_t count) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < count; i++) bytes += jobs[i]->length;
+  if (count > 1 && bytes >= kMinBytesOfAllTogether) {
+    crew_.Run(jobs, count, Try);
+  } else {
+    for (size_t i = 0; i < count; i++) Try(*jobs[i]);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (jobs[i]->waits) Waits(*jobs[i]);
+  }
 }
 
 // How often this thread gave its processor up to wait for something. One that was taken from it was not the write's doing.

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <thread>
 #include <utility>
 
 #include "errors.h"
@@ -14,6 +16,7 @@
 namespace tcmu {
 
 constexpr int kMaxThreads = 256;
+constexpr size_t kMostHelpers = 3;
 
 // (threads, uring, refusal): with `uring` by io_uring where there is one; a positive `refusal` is the errno that its set-up
 // is taken to have failed with.
@@ -26,7 +29,12 @@ std::unique_ptr<Medium> FileMedium::Make(const Napi::CallbackInfo& info, size_t 
   return std::make_unique<FileMedium>(completions, bell, static_cast<size_t>(threads), uring ? refusal : -1);
 }
 
-FileMedium::FileMedium(Completions& completions, Bell& bell, size_t threads, int refusal) : uring_error_(refusal) {
+// One processor is with whoever takes what was read.
+static size_t Helpers() {
+  return std::min<size_t>(kMostHelpers, std::max(1u, std::thread::hardware_concurrency()) - 1);
+}
+
+FileMedium::FileMedium(Completions& completions, Bell& bell, size_t threads, int refusal) : crew_(Helpers()), uring_error_(refusal) {
   if (refusal == 0) {
     auto uring = std::make_unique<UringBackend>(completions, bell, threads);
     uring_error_ = uring->Open(threads);

@@ -2,6 +2,7 @@
 #include <memory>
 #include <vector>
 
+#include "crew.h"
 #include "direct.h"
 #include "medium.h"
 
@@ -19,7 +20,8 @@ class FileMedium : public Medium {
   int Fill(Job& job) override;
   void Remove(const Job& close) override;
   void BeginBatch() override;
-  bool TryNow(Job& job, bool alone) override;
+  Attempt TryNow(Job& job, bool alone) override;
+  void FinishBatch(Job* const* jobs, size_t count) override;
   int UringError() const override { return uring_error_; }
 
  private:
@@ -35,9 +37,12 @@ class FileMedium : public Medium {
     uint64_t blocking_from = 0;
   };
 
+  static void Try(Job& job);
+  void Waits(Job& job);
   bool TryBlocking(Job& job, File& file, bool alone);
 
   std::unique_ptr<Backend> backend_;
+  Crew crew_;
   // 0: io_uring is in use; else the positive errno that says why not, or -1: it was not asked for.
   int uring_error_ = 0;
   std::vector<File> files_;

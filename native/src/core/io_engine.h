@@ -52,8 +52,13 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
 
   // Not a result yet: every result is 0, a position or a negative errno, and no position is ever known at once.
   static constexpr double kPending = 1;
+  // Neither is this: FinishTogether puts the result in its place.
+  static constexpr double kTogether = 2;
   // A row's result when it is finished at once, or kPending when it became a job that waits for Dispatch.
   double Begin(int32_t row);
+  double Launch(Job* job);
+  double End(Job* job);
+  int FinishTogether();
   int Fill(Job& job, int32_t row);
   int FillMemory(Job& job, int32_t row);
   void Queue(Job* job);
@@ -80,6 +85,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   std::vector<int32_t> free_areas_;
   std::vector<Job*> spare_jobs_;
 
+  std::vector<Job*> together_;
   JobList waiting_;
   size_t waiting_count_ = 0;
   size_t in_flight_ = 0;

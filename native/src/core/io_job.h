@@ -65,6 +65,13 @@ struct Job {
   // Of a comparison, as librbd gives it; 16.2 gives one that is wrong unless an object begins at the offset.
   uint64_t mismatch = 0;
 
+  // Of a transfer that is done together with others: never wait for a device, and whether that would have been necessary.
+  bool nowait = false;
+  bool waits = false;
+  // And that its file cannot be asked that way at all.
+  bool unsupported = false;
+
+  int32_t row = 0;
   int32_t token = 0;
   int32_t file = -1;
   int32_t area = -1;

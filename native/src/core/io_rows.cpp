@@ -22,6 +22,7 @@ Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
     table_.result[row] = bell_ == nullptr ? -EBADF : Begin(row);
     pending += table_.result[row] == kPending;
   }
+  if (!together_.empty()) pending += FinishTogether();
   Dispatch();
   return Napi::Number::New(env, pending);
 }
@@ -35,11 +36,41 @@ double IoEngine::Begin(int32_t row) {
   }
   Slot& slot = slots_[job->file];
   bool transfer = job->op == Op::kReadv || job->op == Op::kWritev;
-  if (transfer && (job->iov.empty() || medium_->TryNow(*job, slot.in_flight == 0))) {
-    double result = static_cast<double>(job->result);
-    Recycle(job);
-    return result;
+  Attempt attempt = !transfer ? Attempt::kWaits : job->iov.empty() ? Attempt::kDone : medium_->TryNow(*job, slot.in_flight == 0);
+  if (attempt == Attempt::kTogether) {
+    job->row = row;
+    // A close in the same batch waits for it.
+    slot.in_flight++;
+    together_.push_back(job);
+    return kTogether;
   }
+  return attempt == Attempt::kDone ? End(job) : Launch(job);
+}
+
+double IoEngine::End(Job* job) {
+  double result = static_cast<double>(job->result);
+  Recycle(job);
+  return result;
+}
+
+// Transfers that are done together are done before `submit` returns; how many of them have to wait all the same.
+int IoEngine::FinishTogether() {
+  int pending = 0;
+  medium_->FinishBatch(together_.data(), together_.size());
+  for (Job* job : together_) {
+    int32_t row = job->row;
+    Slot& slot = slots_[job->file];
+    slot.in_flight--;
+    table_.result[row] = job->waits ? Launch(job) : End(job);
+    if (slot.in_flight == 0 && slot.closing != nullptr) Queue(slot.closing);
+    pending += table_.result[row] == kPending;
+  }
+  together_.clear();
+  return pending;
+}
+
+double IoEngine::Launch(Job* job) {
+  Slot& slot = slots_[job->file];
   if (in_flight_++ == 0) bell_->Ref();
   if (job->op == Op::kClose) {
     slot.closing = job;

@@ -8,6 +8,9 @@
 
 namespace tcmu {
 
+// What became of a transfer that was to be done at once: it is done, it needs waiting, or it is done with others of its batch.
+enum class Attempt { kDone, kWaits, kTogether };
+
 // What the slots of an engine stand for (descriptors, images of a library), and who carries out jobs on them. Used by one
 // thread; the engine has checked slots, ranges and memory, and closes a slot after its last job.
 class Medium {
@@ -22,7 +25,9 @@ class Medium {
   virtual void Remove(const Job& close) = 0;
   virtual void BeginBatch() {}
   // Do a transfer at once when it needs no waiting; `alone`: nothing is under way on its slot.
-  virtual bool TryNow(Job& job, bool alone) { return (void)job, (void)alone, false; }
+  virtual Attempt TryNow(Job& job, bool alone) { return (void)job, (void)alone, Attempt::kWaits; }
+  // The transfers of this batch that were to be done together; those that need waiting after all have `waits` set.
+  virtual void FinishBatch(Job* const* jobs, size_t count) { (void)jobs, (void)count; }
   // A transfer has ended and its memory is still there: of a medium whose jobs work on memory of their own.
   virtual void Land(const Job& job) { (void)job; }
   // Of files: what keeps io_uring from being used.

@@ -24,6 +24,12 @@ const defaults = { mappingCache: 32 * MiB, refcountCache: 8 * MiB, writeBackSeco
 export class Disk {
   constructor(readonly reader: ImageReader, readonly image: Image | undefined) {}
 
+  /** Where in the file of data a stretch is that can be read, or written over, as it is; -1: ask `read` or `write`. */
+  place(offset: number, length: number, write: boolean): number {
+    if (!write) return this.reader.place(offset, length)
+    return this.image ? this.image.writer.place(offset, length) : -1
+  }
+
   async flush(): Promise<Status> {
     await this.image?.writeBack.flush()
     return Status.OK

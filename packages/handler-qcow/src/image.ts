@@ -54,6 +54,8 @@ export class Image {
     if (this.broken !== undefined) return Promise.reject(ioFault('EIO', this.file.path, `it is not written any more, because ${this.broken}`))
     return this.lazy && !this.flags.dirty ? this.mark() : this.marking
   }
+  /** `admit` has nothing to say. */
+  readonly inPlace = (): boolean => this.broken === undefined && this.marking === undefined && (!this.lazy || this.flags.dirty)
 
   constructor(readonly parts: Parts) {
     const { base, clusters, counted, log } = parts
@@ -69,7 +71,7 @@ export class Image {
     const tables = new Tables({ file, mapping: base.mapping, clusters, territory: base.territory, tableBytes: tableBytesOf(header) })
     const writing: WriterParts = {
       header, mapping: base.mapping, reader: this.reader, clusters, tables, writeBack: this.writeBack, external: base.dataFile !== undefined,
-      admit: this.admit, changed: () => this.changed(),
+      admit: this.admit, inPlace: this.inPlace, changed: () => this.changed(),
     }
     this.writer = new ImageWriter(writing)
     this.eraser = new Eraser(writing, this.writer)

@@ -17,6 +17,8 @@ export default defineHandler({
   open: (dev: DeviceInfo<QcowOptions>): Promise<Disk> => openDisk(dev),
   close: (disk) => disk.close(),
 
+  file: (disk) => disk.reader.data,
+  locate: (disk, offset, length, write) => disk.place(offset, length, write),
   read: (disk, io) => disk.reader.read(io.data, io.offset),
   write: (disk, io) => disk.image?.writer.write(io.data, io.offset) ?? Status.WRITE_PROTECTED,
   flush: (disk) => disk.flush(),

@@ -41,6 +41,12 @@ export class ImageReader implements Layer {
     return this.parts.file.path
   }
 
+  /** Where in `data` a stretch is, all of it in one piece; -1: it is not. */
+  place(offset: number, length: number): number {
+    const { mapping } = this
+    return mapping.find(offset, length) && mapping.run === length && mapping.kind === Kind.DATA ? mapping.host : -1
+  }
+
   read(data: Segments, offset: number): Result {
     const { mapping } = this
     if (mapping.find(offset, data.length) && mapping.run === data.length) return this.readRun(data, offset)

@@ -22,6 +22,8 @@ export interface WriterParts {
   readonly external: boolean
   /** Undefined: go on. Else wait: the image is being marked as in use, or rejects because it must not be written. */
   readonly admit: () => Promise<void> | undefined
+  /** Nothing has to be said in the header before, and nothing is being said. */
+  readonly inPlace: () => boolean
   /** Called after entries were changed. */
   readonly changed: () => void
 }
@@ -55,13 +57,15 @@ export class ImageWriter {
     this.file = parts.reader.data
   }
 
+  /** Where in the file of data a stretch may be written over, all of it in one piece; -1: it may not, or it takes more than that. */
+  place(offset: number, length: number): number {
+    const at = this.parts.reader.place(offset, length)
+    return at >= 0 && this.mapping.copied && this.parts.inPlace() ? at : -1
+  }
+
   write(data: Segments, offset: number): Result {
-    const { mapping } = this
-    const wait = this.parts.admit()
-    if (wait === undefined && mapping.find(offset, data.length) && mapping.run === data.length && mapping.kind === Kind.DATA && mapping.copied) {
-      return this.file.writev(data, mapping.host)
-    }
-    return this.writeParts(data, offset, wait)
+    const at = this.place(offset, data.length)
+    return at >= 0 ? this.file.writev(data, at) : this.writeParts(data, offset, this.parts.admit())
   }
 
   private async writeParts(data: Segments, offset: number, wait: Promise<void> | undefined): Promise<Status> {

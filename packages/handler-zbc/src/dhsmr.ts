@@ -61,4 +61,6 @@ export const dhsmr = defineHandler({
   commands: ({ unit, device }): CommandRow[] => [...accessRows(unit), ...zoneRows(unit), ...domainRows(unit, device), ...unitRows(unit)],
   deviceType: ({ unit }) => unit.personality.deviceType(),
   medium: ({ unit }) => unit.medium,
+  file: ({ unit }) => unit.file,
+  locate: ({ unit }, offset, length, write) => unit.medium.place(offset, length, write),
 })

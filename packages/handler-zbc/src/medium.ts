@@ -7,6 +7,14 @@ import type { ZoneTable } from './zones'
 export class Medium implements BlockOps {
   constructor(private readonly file: IoFile, private readonly table: () => ZoneTable, private readonly lbaBytes: number) {}
 
+  /** Where in the file a range is that needs nothing else; -1: it lies in several zones, or reads as zeroes. */
+  place(offset: number, length: number, write: boolean): number {
+    const { lbaBytes } = this
+    const lba = offset / lbaBytes
+    const zone = this.table().at(lba)
+    return lba + length / lbaBytes <= (write ? zone.end : zone.readable) ? zone.offset + (lba - zone.start) * lbaBytes : -1
+  }
+
   /** What lies above a write pointer, and zones without storage, read as zeroes. */
   read(io: BlockIo): Result {
     const { lbaBytes } = this

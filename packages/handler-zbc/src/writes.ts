@@ -33,6 +33,12 @@ export class Writes {
     return end <= first.end ? this.inZone(first, lba, end, data) : this.inZones(first, lba, end, data)
   }
 
+  /** No pointer, no count and no lock concerns this range: its data is all there is to write. */
+  untold(lba: number, end: number): boolean {
+    const first = this.image().table.at(lba)
+    return first.type === t.CONVENTIONAL && !this.tracked && end <= first.end && !first.locked
+  }
+
   private waits(lba: number, end: number): boolean {
     const { zones } = this.image().table
     for (let zone: Zone | undefined = this.image().table.at(lba); zone && zone.start < end; zone = zones[zone.index + 1]) if (zone.locked) return true

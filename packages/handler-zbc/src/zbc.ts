@@ -63,4 +63,6 @@ export const zbc = defineHandler({
   commands: (unit): CommandRow[] => [...accessRows(unit), ...zoneRows(unit), ...unitRows(unit)],
   deviceType: (unit) => unit.personality.deviceType(),
   medium: (unit) => unit.medium,
+  file: (unit) => unit.file,
+  locate: (unit, offset, length, write) => unit.medium.place(offset, length, write),
 })

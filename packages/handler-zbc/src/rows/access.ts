@@ -40,6 +40,14 @@ function openAlone(unit: ZonedUnit, task: Task): Status {
   return refused ?? Status.OK
 }
 
+/** Conventional zones are a file as any, once they may be written. */
+function movedByHost(unit: ZonedUnit, lun: Lun, task: Task): boolean {
+  const { lba, blocks } = task
+  const end = lba + blocks
+  if (lun.direct === undefined || !unit.writes.untold(lba, end) || refuseWrite(unit.image.table, lba, end) !== undefined) return false
+  return lun.direct.move(task, true)
+}
+
 const writing = (unit: ZonedUnit, row: CommandRow): CommandRow => command({
   ...row,
   run: (lun, task, c) => {
@@ -52,6 +60,7 @@ const writing = (unit: ZonedUnit, row: CommandRow): CommandRow => command({
     if (task.blocks === 0) return openAlone(unit, task)
     if (task.data.length < task.length) return Status.INVALID_CDB
     if (task.data.length > task.length) return whole(unit, lun, task, fua === 1)
+    if (fua === 0 && lun.writeCache && movedByHost(unit, lun, task)) return Status.OK
     return told(task, durably(unit, lun, fua === 1, unit.writes.run(task.lba, task.lba + task.blocks, () => unit.medium.write(task))))
   },
 })

@@ -1,5 +1,5 @@
 import { direct } from '../filter/apply'
-import { type BlocksHandler, isBlocks, type Mover, type Moving } from '../handler/types'
+import { type Handler, isBlocks, type Mover, type Moving } from '../handler/types'
 import type { DirectMedium, Task } from '../scsi'
 import { Status } from '../scsi/status'
 import type { Backend } from './backend'
@@ -18,7 +18,7 @@ export class DirectPath implements DirectMedium, Mover<Task> {
   private file: Moving = {}
 
   constructor(
-    private readonly handler: BlocksHandler, private readonly behindFilters: boolean, private readonly backend: { readonly state: unknown }, private readonly ended: Ended,
+    private readonly handler: Handler, private readonly behindFilters: boolean, private readonly backend: { readonly state: unknown }, private readonly ended: Ended,
   ) {}
 
   move(task: Task, write: boolean): boolean {
@@ -66,11 +66,11 @@ export class DirectPathChoice {
   }
 
   private look(): DirectPath | undefined {
-    const { backend, hooks } = this
-    if (!isBlocks(backend.handler) || hooks.read.taps.length > 1 || hooks.write.taps.length > 1) return undefined
-    const [read, write] = [direct(backend.handler, 'read'), direct(backend.handler, 'write')]
-    // A handler that answers commands itself may want to see what becomes of those it hands on.
-    if (read.handler !== write.handler || !read.handler.file || read.handler.handleCmd) return undefined
-    return new DirectPath(read.handler, read.past, backend, this.ended)
+    const { backend, backend: { handler }, hooks } = this
+    // One that answers commands itself may want to see what becomes of those it hands on.
+    if (handler.handleCmd || hooks.read.taps.length > 1 || hooks.write.taps.length > 1) return undefined
+    if (!isBlocks(handler)) return handler.file && new DirectPath(handler, false, backend, this.ended)
+    const [read, write] = [direct(handler, 'read'), direct(handler, 'write')]
+    return read.handler === write.handler && read.handler.file ? new DirectPath(read.handler, read.past, backend, this.ended) : undefined
   }
 }

@@ -39,6 +39,16 @@ const common = {
     when: 'For each command, before anything else looks at it. NOT_HANDLED, returned at once and not by a promise, passes the command on.',
     absent: 'the host answers every command',
   },
+  file: {
+    kind: 'function', form: 'file(state)',
+    when: 'Once for each `open`. The `IoFile` or `IoImage` whose bytes are the medium: the host moves those of whole READs and WRITEs itself, with `sync` for `io.fua`.',
+    absent: '`read` and `write` are called for everything',
+  },
+  locate: {
+    kind: 'function', form: 'locate(state, offset, length, write)',
+    when: 'Before the host moves something by `file`: where in it that stretch begins, all of it in one piece; -1 has `read` or `write` called.',
+    absent: 'bytes of the medium are at the same place in the file',
+  },
   nexusLost: { kind: 'function', form: 'nexusLost(state, nexus)', when: 'An initiator has gone. Never asked by a kernel that does not tell.', absent: 'nothing is kept for initiators' },
   reset: { kind: 'function', form: 'reset(state)', when: 'LOGICAL UNIT RESET, after commands were aborted.', absent: 'nothing is set by initiators' },
 } as const satisfies Members
@@ -59,16 +69,6 @@ export const blocksMembers: Record<keyof BlocksHandler, Member> = {
     absent: 'the host reads, compares and writes, with the range to itself',
   },
   extents: { kind: 'function', later: true, form: 'extents(state, range)', when: 'Which parts of a range have storage behind them.', absent: 'GET LBA STATUS does not exist' },
-  file: {
-    kind: 'function', form: 'file(state)',
-    when: 'Once for each `open`. The `IoFile` or `IoImage` whose bytes are the medium: the host moves those of whole READs and WRITEs itself, with `sync` for `io.fua`.',
-    absent: '`read` and `write` are called for everything',
-  },
-  locate: {
-    kind: 'function', form: 'locate(state, offset, length, write)',
-    when: 'Before the host moves something by `file`: where in it that stretch begins, all of it in one piece; -1 has `read` or `write` called.',
-    absent: 'bytes of the medium are at the same place in the file',
-  },
   space: { kind: 'function', later: true, form: 'space(state)', when: 'How many bytes of storage are used and how many are left.', absent: 'there are no thresholds of thin provisioning' },
   lock: {
     kind: 'function', later: true, form: 'lock(state, tag)',

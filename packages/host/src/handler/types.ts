@@ -233,6 +233,10 @@ interface Common<S, O> {
    * rows of `@tcmu/host/scsi` know it.
    */
   handleCmd?(state: S, task: Task, lun: Lun): Result
+  /** What holds the bytes of the medium: the host moves those of whole READs and WRITEs itself, and asks for what is left. */
+  file?(state: S): Moving
+  /** Byte of `file` where this stretch of the medium begins, all of it in one piece; -1: `read` or `write` is to be asked. Left out: the same byte. */
+  locate?(state: S, offset: number, length: number, write: boolean): number
   /** An initiator has gone: what it held (PREVENT ALLOW MEDIUM REMOVAL) is let go of. */
   nexusLost?(state: S, nexus: Nexus): void
   /** LOGICAL UNIT RESET: what initiators set is as it was at first. */
@@ -251,10 +255,6 @@ export interface BlocksHandler<S = any, O = any> extends Common<S, O> { // eslin
   /** `io.data` is what must be there, then what is to be written; atomic. Return MISCOMPARE when it differs. */
   compareAndWrite?(state: S, io: BlockIo): Answer
   extents?(state: S, range: BlockRange): Maybe<readonly Extent[]>
-  /** What holds the bytes of the medium: the host moves them itself, and `read` and `write` are called for what is left. */
-  file?(state: S): Moving
-  /** Byte of `file` where this stretch of the medium begins, all of it in one piece; -1: `read` or `write` is to be asked. Left out: the same byte. */
-  locate?(state: S, offset: number, length: number, write: boolean): number
   /** How much storage the device uses, and how much it may still get: thresholds of thin provisioning are made of it. */
   space?(state: S): Maybe<Space>
   /**

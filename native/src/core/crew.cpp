@@ -1,0 +1,91 @@
+#include "crew.h"
+
+#include <sched.h>
+
+#include <csignal>
+
+namespace tcmu {
+
+constexpr size_t kStackBytes = 256 * 1024;
+// Looks at whether the last helper has left, before sleeping until it has: some 30 us, what the largest job takes.
+constexpr int kLooks = 60;
+
+void Crew::Run(Job* const* jobs, size_t count, Work work) {
+  if (threads_.empty()) StartHelpers();
+  jobs_ = jobs;
+  count_ = count;
+  work_ = work;
+  next_.store(0, std::memory_order_relaxed);
+  size_t wanted = count - 1 < threads_.size() ? count - 1 : threads_.size();
+  if (wanted > 0) {
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      open_ = true;
+    }
+    while (wanted-- > 0) called_.notify_one();
+  }
+  Help();
+  std::unique_lock<std::mutex> lock(mutex_);
+  open_ = false;
+  lock.unlock();
+  for (int looks = 0; looks < kLooks && inside_.load(std::memory_order_acquire) > 0; looks++) sched_yield();
+  lock.lock();
+  left_.wait(lock, [this] { return inside_.load(std::memory_order_acquire) == 0; });
+}
+
+void Crew::Help() {
+  for (;;) {
+    size_t i = next_.fetch_add(1, std::memory_order_relaxed);
+    if (i >= count_) return;
+    work_(*jobs_[i]);
+  }
+}
+
+void Crew::Loop() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    called_.wait(lock, [this] { return open_ || stopping_; });
+    if (stopping_) return;
+    inside_.fetch_add(1, std::memory_order_relaxed);
+    lock.unlock();
+    Help();
+    lock.lock();
+    // Nothing is left of this batch, for anybody.
+    open_ = false;
+    if (inside_.fetch_sub(1, std::memory_order_release) == 1) left_.notify_one();
+  }
+}
+
+void* Crew::Enter(void* self) {
+  static_cast<Crew*>(self)->Loop();
+  return nullptr;
+}
+
+// Without helpers, where the system has no thread left to give, the caller does it all.
+void Crew::StartHelpers() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attr;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, kStackBytes);
+  for (size_t i = 0; i < most_; i++) {
+    pthread_t thread;
+    if (pthread_create(&thread, &attr, Enter, this) != 0) break;
+    pthread_setname_np(thread, "tcmu-copy");
+    threads_.push_back(thread);
+  }
+  pthread_attr_destroy(&attr);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+Crew::~Crew() {
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  called_.notify_all();
+  for (pthread_t thread : threads_) pthread_join(thread, nullptr);
+}
+
+}  // namespace tcmu
