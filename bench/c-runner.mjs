@@ -1,6 +1,6 @@
 // Debian's tcmu-runner as the peer: installed, or its packages unpacked into a folder (nothing is installed).
 import { execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot, which } from '../scripts/lib.mjs'
 import { atExit, temporaryFolder } from './places.mjs'
@@ -18,6 +18,50 @@ function unpack() {
     for (const file of readdirSync(folder)) execFileSync('dpkg', ['-x', join(folder, file), unpacked], quietly)
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const sourceHandler = inRoot('node_modules/.cache/tcmu/bench/handler_file.so')
+
+/** What apt knows of, as its sources are listed: packages of source code. */
+function sourceLists(folder) {
+  const parts = '/etc/apt/sources.list.d'
+  const named = existsSync(parts) ? readdirSync(parts).map((f) => join(parts, f)) : []
+  for (const [i, file] of ['/etc/apt/sources.list', ...named].filter((f) => existsSync(f) && /\.(list|sources)$/.test(f)).entries()) {
+    const text = readFileSync(file, 'utf8')
+    if (file.endsWith('.sources')) writeFileSync(join(folder, `${i}.sources`), text.replace(/^Types:.*/gm, 'Types: deb-src'))
+    else writeFileSync(join(folder, `${i}.list`), text.replace(/^deb /gm, 'deb-src '))
+  }
+}
+
+/** The runner's own file handler, which Debian's package leaves out, compiled from Debian's source package; nothing is installed. */
+function compileFileHandler() {
+  if (existsSync(sourceHandler)) return
+  const folder = temporaryFolder()
+  const at = (name) => join(folder, name)
+  try {
+    for (const name of ['sources', 'lists', 'lists/partial', 'code', 'no-glib']) mkdirSync(at(name))
+    writeFileSync(at('none.list'), '')
+    sourceLists(at('sources'))
+    const apt = ['-o', `Dir::Etc::sourcelist=${at('none.list')}`, '-o', `Dir::Etc::sourceparts=${at('sources')}`, '-o', `Dir::State::lists=${at('lists')}`]
+    execFileSync('apt-get', [...apt, 'update'], quietly)
+    execFileSync('apt-get', [...apt, 'source', '--download-only', 'tcmu'], { ...quietly, cwd: folder })
+    const archive = readdirSync(folder).find((f) => f.includes('.orig.tar'))
+    execFileSync('tar', ['xf', at(archive), '-C', at('code'), '--strip-components=1'], quietly)
+    writeFileSync(at('no-glib/glib.h'), '')
+    execFileSync('gcc', ['-O2', '-shared', '-fPIC', '-D_GNU_SOURCE', '-w', '-I.', '-Iccan', `-I${at('no-glib')}`, '-o', sourceHandler, 'file_example.c'], { ...quietly, cwd: at('code') })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** True, or a sentence that says why there is no file handler of the runner's to compare with. */
+export function findFileHandler() {
+  try {
+    compileFileHandler()
+    return true
+  } catch (error) {
+    return `no file handler of tcmu-runner: ${String(error.stderr ?? error.message).trim().split('\n').at(-1)}`
   }
 }
 
@@ -60,7 +104,8 @@ export class RunnerPlace {
   daemon(name, handler, cfgstring) {
     const folder = join(this.folder, handler)
     mkdirSync(folder, { recursive: true })
-    copyFileSync(join(handlersBelow(this.runner.root), `handler_${handler}.so`), join(folder, `handler_${handler}.so`))
+    const own = handler === 'file' ? sourceHandler : join(handlersBelow(this.runner.root), `handler_${handler}.so`)
+    copyFileSync(own, join(folder, `handler_${handler}.so`))
     const libraries = ['usr/lib', 'lib'].map((f) => join(this.runner.root, f)).filter(existsSync).flatMap((f) => readdirSync(f).filter((n) => n.includes('-linux-')).map((n) => join(f, n)))
     const env = { DBUS_SYSTEM_BUS_ADDRESS: this.address, ...(this.runner.root !== '/' && { LD_LIBRARY_PATH: libraries.join(':') }) }
     return { name, cfgstring, command: this.runner.command, args: ['--handler-path', folder, '-l', this.folder], env }

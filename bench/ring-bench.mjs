@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inRoot, isRoot, Refusal, which } from '../scripts/lib.mjs'
-import { findRunner, RunnerPlace } from './c-runner.mjs'
+import { findFileHandler, findRunner, RunnerPlace } from './c-runner.mjs'
 import { buildPeer, Ring } from './ring.mjs'
 import { memoryFolder, temporaryFolder } from './places.mjs'
 import { compare, merge, quantile, spread, turn } from './stats.mjs'
@@ -23,6 +23,10 @@ const WARM_UP = [
 export const DEPTHS = [1, 2, 4, 8, 16, 32, 64]
 const random = (way, depth) => ({ name: `random ${way} 4 KiB, depth ${depth}`, way, order: 'random', bytes: 4096, depth })
 const sequential = (way, size, depth) => ({ name: `sequential ${way} ${size}, depth ${depth}`, way, order: 'sequential', bytes: size === '1 MiB' ? MiB : 128 * 1024, depth })
+/** Those that somebody waits for; the others are points of a curve. */
+const counts = ({ depth, bytes }) => bytes > 4096 || depth === 1 || depth === 32
+/** Before each slice: caches are what others left, and a daemon that slept for seconds is no daemon at work. */
+const RUN_UP = 100
 export const workloads = [
   ...['read', 'write'].flatMap((way) => DEPTHS.map((depth) => random(way, depth))),
   ...['read', 'write'].map((way) => sequential(way, '128 KiB', 8)),
@@ -47,22 +51,24 @@ function makeFile(path) {
 }
 
 /** Daemons by name: ours, and the runner's where there is one (`place`). */
-function table(folder, place) {
+function table(folder, place, fileHandler) {
   const at = (name) => join(folder, name)
   // One image for both: pages that lie elsewhere in memory would make a difference of a fifth. The runner takes no lock.
   const qcow = which('qemu-img') && makeImage(at('qcow'))
   return [
     host('file', `file/${makeFile(at('file'))}`),
+    host('zbc', `zbc/${ZBC}@${at('zbc-own')}`),
     host('plain', `benchplain/${makeFile(at('plain'))}`, inline('plain', 'benchplain')),
     host('null', 'benchnull/x', inline('null', 'benchnull')),
     ...(qcow ? [host('qcow', `qcow/${qcow}`)] : []),
+    ...(place && fileHandler ? [place.daemon('file (C)', 'file', `file/${at('file')}`)] : []),
     ...(place ? [place.daemon('zbc (C)', 'file_zbc', `zbc/${ZBC}@${at('zbc')}`)] : []),
     ...(place && qcow ? [place.daemon('qcow (C)', 'qcow', `qcow/${qcow}`)] : []),
   ]
 }
 
 /** Handler of ours, and of the runner's to compare it with. */
-export const pairs = [['file', 'zbc (C)'], ['plain', 'zbc (C)'], ['qcow', 'qcow (C)']]
+export const pairs = [['file', 'file (C)'], ['file', 'zbc (C)'], ['plain', 'file (C)'], ['qcow', 'qcow (C)'], ['zbc', 'zbc (C)']]
 
 function summary(workload, daemon, runs) {
   const histogram = merge(runs.map((r) => r.latency))
@@ -83,12 +89,14 @@ export function ratios(rows, [ours, theirs]) {
 }
 
 async function measure(rings, wanted, { rounds, milliseconds, said }) {
+  const slice = (workload) => (counts(workload) ? milliseconds : Math.min(milliseconds, 200))
   const runs = new Map()
   for (let round = 0; round < rounds; round++) {
     for (const workload of wanted) {
       for (const ring of turn(rings, round)) {
         const key = `${workload.name}\0${ring.daemon.name}`
-        runs.set(key, [...(runs.get(key) ?? []), await ring.drive(workload, milliseconds)])
+        await ring.drive(workload, RUN_UP)
+        runs.set(key, [...(runs.get(key) ?? []), await ring.drive(workload, slice(workload))])
       }
     }
     said(`round ${round + 1} of ${rounds}: ${wanted.at(-1).name}: ${rings.map((r) => `${r.daemon.name} ${Math.round(runs.get(`${wanted.at(-1).name}\0${r.daemon.name}`).at(-1).iops)}`).join(', ')}`)
@@ -100,16 +108,18 @@ async function measure(rings, wanted, { rounds, milliseconds, said }) {
 export const lack = () => (isRoot() ? undefined : 'needs root, for a mount namespace') ?? (which('gcc') ? undefined : 'needs gcc; apt-get install gcc libc6-dev')
 
 /** `daemons`: names of those wanted, or undefined for all. */
-export async function ringBench({ rounds = 15, milliseconds = 150, wanted = workloads, daemons, said = () => undefined } = {}) {
+export async function ringBench({ rounds = 5, milliseconds = 1000, wanted = workloads, daemons, said = () => undefined } = {}) {
   const missing = lack()
   if (missing) throw new Refusal(missing)
   await buildPeer()
   const folder = temporaryFolder(memoryFolder())
   const runner = findRunner()
+  const fileHandler = typeof runner === 'string' ? runner : findFileHandler()
+  if (fileHandler !== true) said(fileHandler)
   const place = typeof runner === 'string' ? undefined : new RunnerPlace(runner)
   const rings = []
   try {
-    for (const daemon of table(folder, place).filter((d) => !daemons || daemons.includes(d.name))) {
+    for (const daemon of table(folder, place, fileHandler === true).filter((d) => !daemons || daemons.includes(d.name))) {
       rings.push(await Ring.start(daemon, SIZE, SPAN))
       for (const [workload, ms] of WARM_UP) await rings.at(-1).drive(workload, ms)
     }
