@@ -9,6 +9,8 @@ export interface ClusterOptions {
   readonly graceSeconds?: number
   /** Memory that the system keeps for what an OSD has not read yet, of each client. Left out: the system grows it to megabytes. */
   readonly receiveBytes?: number
+  /** A manager besides, which counts what is stored and knows the services: some seconds and 300 MiB more. */
+  readonly manager?: boolean
 }
 
 const SIZE = 2 ** 30
@@ -31,6 +33,7 @@ export function cephConf(folder: string, fsid: string, port: number, { store = '
     'mon warn on pool no redundancy = false', 'auth allow insecure global id reclaim = false',
     // Each change of the map waits for this long otherwise; making a pool is several.
     'paxos propose interval = 0.02', 'paxos min wait = 0.01',
+    '[mgr]', `mgr data = ${at('mgr.x')}`, `keyring = ${at('mgr.x/keyring')}`, ...files('mgr.x'), 'mgr initial modules =', 'mgr stats period = 1',
     '[osd]', `ms tcp rcvbuf = ${receiveBytes}`, `osd data = ${at('osd.0')}`, `keyring = ${at('osd.0/keyring')}`, ...files('osd.0'), `osd objectstore = ${store === 'memory' ? 'memstore' : 'bluestore'}`,
     // Memory is written out at the end only when the end is not hurried.
     'osd fast shutdown = false', `memstore device bytes = ${SIZE}`, `bluestore block size = ${SIZE}`, 'bluestore block create = true',

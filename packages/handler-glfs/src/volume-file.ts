@@ -12,6 +12,8 @@ const CLOSE_MS = 5000
 /** What file systems of bricks free and what they move at a time. */
 export const BRICK_BLOCK = 4096
 
+const losses: Readonly<Record<Loss, string>> = { 'connection-lost': 'its bricks do not answer', 'lock-lost': 'another client has its lock' }
+
 const errnoName = (error: unknown): string => String((error as { code?: unknown }).code)
 
 export interface FileFacts {
@@ -61,7 +63,7 @@ export class VolumeFile {
     if (!this.opened || this.closing || this.reported || (loss === 'lock-lost' && !this.locked)) return
     this.reported = true
     this.locked = false
-    this.dev.report(loss)
+    this.dev.report(loss, `${this.name}: ${losses[loss]}`)
   }
 
   /**

@@ -23,6 +23,7 @@ export default defineHandler({
   writeSame: (disk, io) => disk.writeSame(io),
   compareAndWrite: (disk, io) => disk.compareAndWrite(io),
   extents: (disk, { offset, length }: BlockRange) => disk.extents(offset, length),
+  space: (disk) => disk.space(),
   reconfigure: (disk, change) => disk.reconfigure(change),
 
   lock: (disk, tag) => disk.lock(tag),

@@ -25,7 +25,7 @@ export interface AluaParts {
   readonly name: string
   /** Absent when the handler has no lock. */
   readonly lock: DeviceLock | undefined
-  readonly connectionLost: () => void
+  readonly connectionLost: (why: string) => void
   readonly log: HandlerLog
 }
 
@@ -102,7 +102,7 @@ export class DevicePortGroups implements PortGroups {
     const said = await lock?.holder()
     if (said === undefined) return Status.OK
     if (typeof said === 'number' && said !== Status.NO_LOCK_HOLDERS) {
-      if (said !== Status.BUSY) connectionLost()
+      if (said !== Status.BUSY) connectionLost('who has its lock was not said in time')
       return Status.BUSY
     }
     const tag = said === Status.NO_LOCK_HOLDERS ? undefined : (said as LockHolder).tag

@@ -23,7 +23,7 @@ import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
 import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
-import type { HostedDevice } from './hosted'
+import type { DeviceFault, HostedDevice } from './hosted'
 import { Inflight } from './inflight'
 import type { State } from './lifecycle'
 import { abilitiesOf, abilitiesOfMedium, noAbilities, noOps, wireMedium, wireOps } from './ops'
@@ -57,7 +57,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   trace: HostedDevice['trace']
   readonly scratch = new Turns(MOST_EMULATED)
   readonly operations = new Operations(
-    (e) => this.fault(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
+    (e) => this.failure(e, 'FORMAT UNIT or SANITIZE', 'write'), (is) => (this.attentions.held = is),
   )
   readonly copies = new CopyJobs()
 
@@ -119,6 +119,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   get writeCache(): boolean { return this.cache.on }
   get ops(): BlockOps { return this.cache.ops }
   get state(): State { return this.available.state }
+  get fault(): DeviceFault | undefined { return this.available.fault }
   get inflight(): number { return this.live.count }
   get commands(): CommandTable {
     const { backend, rows } = this.parts
@@ -234,12 +235,12 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   /** The one place where what a handler threw becomes a status, and is logged. */
   private explain(task: Task, e: unknown): Status {
     if (task.aborted) return Status.ABORTED
-    return this.fault(e, task.row?.name ?? `operation code ${task.cdb[0]}`, task.row?.access ?? 'none', { lba: task.lba, blocks: task.blocks })
+    return this.failure(e, task.row?.name ?? `operation code ${task.cdb[0]}`, task.row?.access ?? 'none', { lba: task.lba, blocks: task.blocks })
   }
 
-  private fault(e: unknown, command: string, access: Access, facts: object = {}): Status {
+  private failure(e: unknown, command: string, access: Access, facts: object = {}): Status {
     const { status, message, kind, stack, lost } = faultOf(e, access)
-    if (lost) this.report('connection-lost')
+    if (lost) this.report('connection-lost', `${command} failed: ${message}`)
     this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, { ...facts, ...(stack !== undefined && { stack }) })
     return status
   }
@@ -316,9 +317,9 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   }
 
   /** What the handler says of its backend. */
-  report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
+  report(kind: 'connection-lost' | 'lock-lost' | 'space-low', why?: string): void {
     if (kind === 'space-low') this.attention(Status.SOFT_THRESHOLD)
-    this.available.report(kind)
+    this.available.report(kind, why)
   }
 
   get portGroups(): PortGroups | undefined {
@@ -328,7 +329,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   /** The target port groups that commands come through, as a front end has them. */
   usePortGroups(source: PortGroupSource): void {
     const { lock } = this.available
-    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
+    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: (why) => this.available.loseConnection(why), log: this.parts.log })
     groups.watch(() => (this.table = undefined))
     this.groups = groups
     this.table = undefined

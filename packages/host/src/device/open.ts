@@ -60,8 +60,8 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
       if (runtime) runtime.mediumChanged(bytes)
       else sizeBytes = bytes
     },
-    report: (kind) => {
-      if (runtime) runtime.report(kind)
+    report: (kind, why) => {
+      if (runtime) runtime.report(kind, why)
       else log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
     },
   }

@@ -182,9 +182,9 @@ export interface DeviceInfo<O = unknown> {
   /**
    * `connection-lost`: the host closes the device and opens it again until that works, and answers BUSY meanwhile. `lock-lost`:
    * another host has the lock; say so before the command that found out settles. `space-low`: initiators hear that a thin device
-   * nears its end (38/07).
+   * nears its end (38/07). `why` is for people: a sentence that lists of devices show until the device is back.
    */
-  report(event: 'connection-lost' | 'lock-lost' | 'space-low'): void
+  report(event: 'connection-lost' | 'lock-lost' | 'space-low', why?: string): void
 }
 
 export type Change =

@@ -1,7 +1,7 @@
 import type { Change, DeviceInfo, LockHolder } from '../handler'
 import type { NativeCore } from '../platform'
 import type { Request } from '../ring'
-import { type BlockRange, type Extent, Status } from '../scsi'
+import { type BlockRange, type Extent, type Space, Status } from '../scsi'
 import { type Ask, Link, type OnCrash } from './link'
 import type { RemoteSpec } from './messages'
 import type { RemoteDevice } from './remote-handler'
@@ -77,7 +77,7 @@ export class LinkedDevice implements Tenant, RemoteDevice {
     if (event.event === 'log') dev.log[event.level](event.message, event.facts)
     else if (event.event === 'resized') dev.resized(event.sizeBytes)
     else if (event.event === 'mediumChanged') dev.mediumChanged(event.sizeBytes)
-    else if (event.event === 'report') dev.report(event.kind)
+    else if (event.event === 'report') dev.report(event.kind, event.why)
   }
 
   gone(): number[] {
@@ -104,6 +104,10 @@ export class LinkedDevice implements Tenant, RemoteDevice {
 
   async extents({ offset, length }: BlockRange): Promise<readonly Extent[]> {
     return (await this.parts.rpc()).call('extents', { device: this.device, offset, length }, CALL_MS)
+  }
+
+  async space(): Promise<Space> {
+    return (await this.parts.rpc()).call('space', { device: this.device }, CALL_MS)
   }
 
   async lock(_state: unknown, tag: number | undefined): Promise<Status> {
