@@ -110,6 +110,25 @@ test('a handler that gives no reason is named', async () => {
   await until(() => device.state === 'running')
 })
 
+test('what the handler kept, it is told when it opens the device again', async () => {
+  const heard: unknown[] = []
+  const l = new Lossy()
+  const handler = defineHandler<Uint8Array>({
+    ...l.handler,
+    open: (dev) => {
+      heard.push(dev.kept)
+      return l.handler.open(dev)
+    },
+    close: () => l.dev!.keep({ openings: heard.length }),
+  })
+  const { device } = await lossy(l, handler)
+  for (let i = 0; i < 2; i++) {
+    l.dev!.report('connection-lost')
+    await until(() => device.state === 'running')
+  }
+  expect(heard).toEqual([undefined, { openings: 1 }, { openings: 2 }])
+})
+
 test('pauses double up to the longest', async () => {
   const { l, device, log } = await lossy()
   l.failOpens = 4

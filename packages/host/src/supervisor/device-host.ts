@@ -132,6 +132,7 @@ export class DeviceHost {
       ...handler,
       open: async (dev: DeviceInfo): Promise<unknown> => this.keep(device, await handler.open(Object.create(dev, {
         declare: { value: (p: DeviceProperties) => { dev.declare(p); Object.assign(properties, p) } },
+        keep: { value: (fact: unknown) => { dev.keep(fact); channel.send({ event: 'kept', device, fact }) } },
         mediumChanged: { value: (sizeBytes: number) => { dev.mediumChanged(sizeBytes); channel.send({ event: 'mediumChanged', device, sizeBytes }) } },
       }) as DeviceInfo)),
     } as Handler

@@ -34,6 +34,7 @@ export interface RemoteSpec {
   readonly sizeBytes: number
   readonly blockSize: number
   readonly reopen?: boolean
+  readonly kept?: unknown
   readonly thick?: boolean
   /** Bytes of the memory that comes with the request, as three descriptors: memory, doorbell to ring, doorbell to hear. */
   readonly ringBytes: number
@@ -112,6 +113,7 @@ export type FromHost =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: RemoteError }
   | { readonly event: 'resized'; readonly device: number; readonly sizeBytes: number }
+  | { readonly event: 'kept'; readonly device: number; readonly fact: unknown }
   | { readonly event: 'mediumChanged'; readonly device: number; readonly sizeBytes: number }
   | { readonly event: 'report'; readonly device: number; readonly kind: Parameters<DeviceInfo['report']>[0]; readonly why?: string | undefined }
   | { readonly event: 'happened'; readonly device: number; readonly what: DeviceEvent; readonly facts: UnitFacts }
