@@ -1,7 +1,7 @@
 import { checkConfig } from './control/config-file'
 import { PortDescriptor, PortGroupDescriptor, SetPortGroupsHeader, StateDescriptor } from './scsi/commands/tpg'
 import { accessState, sense, senseKey, StandardInquiry, tpgs } from './scsi'
-import { cdb, directly, expectAttention, expectCheck, expectGood, expectInvalidOpcode, Initiator, ramHandler, testDevice } from './testing'
+import { cdb, directly, expectAttention, expectCheck, expectGood, expectInvalidOpcode, Initiator, LockingBackend, ramHandler, testDevice } from './testing'
 import { PortalGroup } from './port-group'
 
 async function served(config: ConstructorParameters<typeof PortalGroup>[0]) {
@@ -58,6 +58,22 @@ test('explicit: it begins in standby, initiators change it, and all the others h
   expect(await states()).toMatchObject([{ state: accessState.OPTIMIZED, cause: 1 }, { state: accessState.STANDBY }])
   group.change('standby')
   expectGood(await one.testUnitReady())
+})
+
+test('explicit, with a lock: who has lost it is in standby, whatever was set', async () => {
+  const group = new PortalGroup({ id: 5, access: 'explicit' })
+  const backend = new LockingBackend()
+  const device = await testDevice(backend.handler())
+  group.attach(device)
+  const it = new Initiator(directly(device), 512)
+  const list = setState(5, accessState.OPTIMIZED)
+  expectGood(await it.send(cdb.setPortGroups({ listLength: list.length }), { dataOut: list }))
+  expectGood(await it.testUnitReady())
+  backend.report('lock-lost')
+  expectCheck(await it.testUnitReady(), senseKey.NOT_READY, sense.TARGET_PORT_IN_STANDBY_STATE)
+  expectCheck(await it.write(0, Buffer.alloc(512)), senseKey.NOT_READY, sense.TARGET_PORT_IN_STANDBY_STATE)
+  expectGood(await it.send(cdb.setPortGroups({ listLength: list.length }), { dataOut: list }))
+  expectGood(await it.write(0, Buffer.alloc(512)))
 })
 
 test.each([

@@ -40,7 +40,10 @@ export function lockModeOf(groups: Pick<PortGroups, 'tpgs'> | undefined): LockMo
 /** What keeps commands from the medium: the state of their port, and then the lock. Undefined when nothing ever does. */
 export function barrierOf(source: PortGroupSource, lock: DeviceLock | undefined): Barrier | undefined {
   if (!lock && !source.stateOf) return undefined
-  return (task, row) => refusedBy(source.stateOf?.(task.nexus), row.op) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
+  // A lock that was lost is known of before anybody asks for the states.
+  const shutOut = (): boolean => lock !== undefined && lock.state !== 'writeLocked' && lockModeOf(source) === 'explicit'
+  const stateOf = source.stateOf && ((nexus: Nexus): AccessState | undefined => (shutOut() ? accessState.STANDBY : source.stateOf!(nexus)))
+  return (task, row) => refusedBy(stateOf?.(task.nexus), row.op) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
 }
 
 /** States that an initiator may ask for: with a lock, to have it or not. */
