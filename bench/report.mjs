@@ -31,17 +31,28 @@ function qcowTable(rows) {
     rows.map((r) => [r.workload, ...names.map((n) => short(r.perSecond[n].median)), ...others.map((n) => range(r.ratios[n]))]),
   ]
 }
+/** IOPS and CPU of the best round of each, as others disturb a round and help none. */
+function rbdTable(rows) {
+  const [names, rings, others] = [Object.keys(rows[0].iops), Object.keys(rows[0].cpuMicros), Object.keys(rows[0].ratios)]
+  return [
+    ['workload', ...names.map((n) => `${n}, IOPS`), ...others.map((n) => `to ${n}, median (range)`), ...rings.map((n) => `${n}, CPU µs`)],
+    rows.map((r) => [
+      r.workload, ...names.map((n) => short(r.iops[n].most)), ...others.map((n) => range(r.ratios[n])), ...rings.map((n) => fixed(r.cpuMicros[n].least, 1)),
+    ]),
+  ]
+}
 const microTable = (rows) => [['step', 'ns', 'ns, best lap'], rows.map((r) => [r.name, fixed(r.ns, 0), fixed(r.best, 0)])]
 const memoryTable = (rows) => [['idle devices', 'resident MiB', 'of it private'], rows.map((r) => [r.devices, fixed(r.rssMiB, 1), fixed(r.privateMiB, 1)])]
 
 /** [title, [head, rows]] of all that was measured. */
 export function tables(results) {
-  const { ring, portal, qcow, micro, memory } = results
+  const { ring, portal, qcow, rbd, micro, memory } = results
   return [
     ...(ring ? pairs.map(([ours, theirs]) => [`Ring: ${ours} beside ${theirs}`, ratioTable(ring.rows, [ours, theirs])]) : []),
     ...(ring ? [['Ring: all', ringTable(ring.rows)]] : []),
     ...(portal ? [['Portal beside tgt', portalTable(portal)]] : []),
     ...(qcow ? [['qcow behind the portal beside QEMU\'s servers', qcowTable(qcow)]] : []),
+    ...(rbd ? [['Images of Ceph', rbdTable(rbd.rows)]] : []),
     ...(micro ? [['The host alone', microTable(micro)]] : []),
     ...(memory ? [['Memory', memoryTable(memory)]] : []),
   ].filter(([, [, rows]]) => rows.length > 0)

@@ -75,7 +75,7 @@ test.each(['IoFile', 'OpenFile', 'DeviceInfo', 'DeviceProperties', 'HandlerLog']
 test('tables are complete: every key has a meaning, every function an effect', () => {
   const config = operatorTables['config']!()
   expect(config).not.toMatch(/\| {2}\|$/m)
-  expect(config.match(/^\| `/gm)).toHaveLength(Object.keys(configSchema.properties).length + 4 + 4 + 11)
+  expect(config.match(/^\| `/gm)).toHaveLength(Object.keys(configSchema.properties).length + 4 + 8 + 11)
   expect(operatorTables['iscsi-tmf']!()).not.toContain('| ? |')
   expect(operatorTables['iscsi-tmf']!().match(/^\| \d/gm)).toHaveLength(taskManagement.size)
 })

@@ -7,12 +7,16 @@ export interface ClusterOptions {
   readonly keys?: boolean
   /** Seconds after which an OSD that is silent counts as dead: what operations may take follows from it. Default 3. */
   readonly graceSeconds?: number
+  /** Memory that the system keeps for what an OSD has not read yet, of each client. Left out: the system grows it to megabytes. */
+  readonly receiveBytes?: number
+  /** A manager besides, which counts what is stored and knows the services: some seconds and 300 MiB more. */
+  readonly manager?: boolean
 }
 
 const SIZE = 2 ** 30
 
 /** One monitor and one OSD on 127.0.0.1, everything below `folder`. */
-export function cephConf(folder: string, fsid: string, port: number, { store = 'memory', keys = false, graceSeconds = 3 }: ClusterOptions): string {
+export function cephConf(folder: string, fsid: string, port: number, { store = 'memory', keys = false, graceSeconds = 3, receiveBytes = 0 }: ClusterOptions): string {
   const auth = keys ? 'cephx' : 'none'
   const at = (name: string): string => join(folder, name)
   const files = (name: string): string[] => [`log file = ${at(`${name}.log`)}`, `admin socket = ${at(`${name}.asok`)}`, `pid file = ${at(`${name}.pid`)}`]
@@ -29,7 +33,8 @@ export function cephConf(folder: string, fsid: string, port: number, { store = '
     'mon warn on pool no redundancy = false', 'auth allow insecure global id reclaim = false',
     // Each change of the map waits for this long otherwise; making a pool is several.
     'paxos propose interval = 0.02', 'paxos min wait = 0.01',
-    '[osd]', `osd data = ${at('osd.0')}`, `keyring = ${at('osd.0/keyring')}`, ...files('osd.0'), `osd objectstore = ${store === 'memory' ? 'memstore' : 'bluestore'}`,
+    '[mgr]', `mgr data = ${at('mgr.x')}`, `keyring = ${at('mgr.x/keyring')}`, ...files('mgr.x'), 'mgr initial modules =', 'mgr stats period = 1',
+    '[osd]', `ms tcp rcvbuf = ${receiveBytes}`, `osd data = ${at('osd.0')}`, `keyring = ${at('osd.0/keyring')}`, ...files('osd.0'), `osd objectstore = ${store === 'memory' ? 'memstore' : 'bluestore'}`,
     // Memory is written out at the end only when the end is not hurried.
     'osd fast shutdown = false', `memstore device bytes = ${SIZE}`, `bluestore block size = ${SIZE}`, 'bluestore block create = true',
     'bluestore cache autotune = false', 'bluestore cache size = 67108864', 'osd memory target = 939524096', 'osd op num shards = 2', 'osd op num threads per shard = 1', '',

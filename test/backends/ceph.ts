@@ -13,7 +13,10 @@ export const ceph = (): Lack => requires.all(
   requires.library('librbd.so.1', 'librbd1'),
 )
 
-type Daemon = 'mon.a' | 'osd.0'
+/** The same, and a manager. */
+export const cephWithManager = (): Lack => requires.all(ceph(), requires.command('ceph-mgr', 'ceph-mgr'))
+
+type Daemon = 'mon.a' | 'osd.0' | 'mgr.x'
 const START_MS = 60_000
 
 async function freePort(): Promise<number> {
@@ -71,6 +74,14 @@ export class CephCluster {
     await this.call('ceph-mon', ['-i', 'a', '--public-addrv', address])
     await this.makeOsd()
     await this.makePool('rbd')
+    if (this.options.manager) await this.startManager()
+  }
+
+  private async startManager(): Promise<void> {
+    mkdirSync(this.path('mgr.x'))
+    if (this.options.keys) await this.ceph('auth', 'get-or-create', 'mgr.x', 'mon', 'allow profile mgr', 'osd', 'allow *', 'mds', 'allow *', '-o', this.path('mgr.x/keyring'))
+    await this.call('ceph-mgr', ['-i', 'x'])
+    await until(async () => (JSON.parse(await this.ceph('mgr', 'stat', '--format', 'json')) as { available: boolean }).available, 'the start of the manager', START_MS)
   }
 
   private async makeKeys(): Promise<string[]> {
@@ -156,7 +167,7 @@ export class CephCluster {
 
   async destroy(): Promise<void> {
     // Nothing of it is wanted any more.
-    for (const daemon of ['osd.0', 'mon.a'] as const) await this.end(daemon, 'SIGKILL')
+    for (const daemon of ['mgr.x', 'osd.0', 'mon.a'] as const) await this.end(daemon, 'SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

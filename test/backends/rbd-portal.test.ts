@@ -1,3 +1,6 @@
+import { FixedSense, sense, senseKey } from '../../packages/host/src/scsi'
+import { cdb } from '../../packages/host/src/testing/cdb'
+import { type Answer, Initiator, samStatus } from '../lib/initiator'
 import { run, runOk, qemuIo, until } from '../lib/run'
 import { describeIf, requires } from '../lib/requires'
 import { bench, cli } from '../lib/serve'
@@ -53,6 +56,36 @@ describeIf(requires.all(ceph(), requires.qemu(), requires.libiscsi()), 'an image
     expect(await made.it.rbd('du', 'rbd/thin')).toMatch(/thin\s+64 MiB\s+32 MiB/)
     await qemuIo(host.url, ['write -z 40M 8M', 'read -P 0 40M 8M'])
     expect(await stored()).toBe(before + 6)
+  })
+
+  test('initiators are told when more of it is stored than they wanted, by its handler\'s process', async () => {
+    const host = await here.start({ luns: [lun(await made.it.image('filling', '64M'))] })
+    const session = await Initiator.open(host.port, { name: 'iqn.2026-11.test:thin', target: host.targetName })
+    const send = async (command: Parameters<Initiator['command']>[0]): Promise<Answer> => {
+      const answer = await session.command(command)
+      return answer.status === samStatus.check && FixedSense.decode(answer.sense).key === senseKey.UNIT_ATTENTION ? send(command) : answer
+    }
+    const change = async (page: number, subpage: number, edit: (page: Buffer) => void): Promise<void> => {
+      const { data } = await send({ cdb: cdb.modeSense6({ page, subpage, dbd: 1 }), in: 192 })
+      const list = Buffer.concat([Buffer.alloc(4), data.subarray(4, data[0]! + 1)])
+      edit(list.subarray(4))
+      expect((await send({ cdb: cdb.modeSelect6({ listLength: list.length }), out: list })).status).toBe(samStatus.good)
+    }
+    // Of what is used, 8 MiB (SBC-3 6.5.9); LBPERE (SPC-4 7.5.16).
+    await change(0x1c, 2, (page) => {
+      page[24]! |= 0x80
+      page.writeUInt32BE(8, 28)
+    })
+    await change(0x01, 0, (page) => void (page[7] = 0x80))
+    await qemuIo(host.url, ['write -P 1 0 4M'])
+    expect((await send({ cdb: cdb.testUnitReady() })).status).toBe(samStatus.good)
+    await qemuIo(host.url, ['write -P 1 4M 8M'])
+    const attention = async (): Promise<number | undefined> => {
+      const { status, sense: data } = await session.command({ cdb: cdb.testUnitReady() })
+      return status === samStatus.check ? FixedSense.decode(data).asc : undefined
+    }
+    await until(async () => (await attention()) === sense.THIN_PROVISIONING_SOFT_THRESHOLD_REACHED.asc, 'the news', 20_000)
+    session.destroy()
   })
 
   test('it is as large as Ceph says, also when that changes', async () => {

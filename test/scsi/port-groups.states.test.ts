@@ -137,7 +137,7 @@ describe('the state of a port lets through', () => {
 
   test.each(refusals)('in state %i', async (state, status, through) => {
     const d = await disk()
-    d.device.usePortGroups(new OwnPortGroup({ id: 3, state, preferred: false, relativePort: 1 }))
+    d.device.usePortGroups(new OwnPortGroup({ id: 3, state, preferred: false, relativePort: 1, tpgs: tpgs.IMPLICIT }))
     const outcome = (name: 'inquiry' | 'requestSense' | 'reportPortGroups' | 'modeSense6' | 'reportOpcodes' | 'testUnitReady' | 'read10') =>
       d.initiator.send(cdb[name](name === 'read10' ? { blocks: 1 } : name === 'modeSense6' ? { page: 8 } as object : {}), { dataIn: name === 'testUnitReady' ? 0 : 512 })
     const { sense } = statusRow(status)

@@ -22,6 +22,7 @@ const ImageSession::Row ImageSession::kRows[] = {
     {"resize", 1, Row::kImage, &ImageSession::Resize},
     {"watch", 0, Row::kImage, &ImageSession::Watch},
     {"extents", 2, Row::kImage, &ImageSession::Extents},
+    {"used", 0, Row::kImage, &ImageSession::Used},
     {"isLockOwner", 0, Row::kImage, &ImageSession::IsLockOwner},
     {"acquireLock", 0, Row::kImage, &ImageSession::AcquireLock},
     {"releaseLock", 0, Row::kImage, &ImageSession::ReleaseLock},
@@ -121,6 +122,22 @@ int ImageSession::Extents(const Texts& arguments, Texts* results) {
         return 0;
       },
       results);
+}
+
+// What is stored of the image itself, not of what it was cloned from: one number of what may be millions of objects.
+int ImageSession::Used(const Texts&, Texts* results) {
+  uint64_t size, used = 0;
+  int result = rbd.get_size(image_, &size);
+  if (result < 0) return result;
+  result = rbd.diff_iterate2(
+      image_, nullptr, 0, size, 0, 1,
+      [](uint64_t, size_t length, int exists, void* sum) {
+        if (exists) *static_cast<uint64_t*>(sum) += length;
+        return 0;
+      },
+      &used);
+  *results = {std::to_string(used)};
+  return result;
 }
 
 }  // namespace tcmu::rbd

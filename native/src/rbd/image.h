@@ -50,6 +50,7 @@ class ImageSession : public Session {
   int Resize(const Texts& arguments, Texts* results);
   int Watch(const Texts& arguments, Texts* results);
   int Extents(const Texts& arguments, Texts* results);
+  int Used(const Texts& arguments, Texts* results);
   int IsLockOwner(const Texts& arguments, Texts* results);
   int AcquireLock(const Texts& arguments, Texts* results);
   int ReleaseLock(const Texts& arguments, Texts* results);

@@ -118,7 +118,7 @@ async function open(file: Partial<IoFile>, device: Partial<DeviceInfo<FileOption
         } as IoFile
       },
     },
-    mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
+    kept: undefined, keep: () => undefined, mediumChanged: () => undefined, declare: (p) => Object.assign(o.properties, p),
     resized: (n) => (o.size = n),
     report: () => undefined,
     ...device,

@@ -1,6 +1,6 @@
 import { type DeviceInfo, defineHandler, Status } from '@tcmu/host/handler'
 import { checkFile } from './check'
-import { closeVolumeFile, openVolumeFile } from './open'
+import { openVolumeFile } from './open'
 import type { GlfsOptions } from './session'
 import type { VolumeFile } from './volume-file'
 
@@ -12,7 +12,7 @@ export default defineHandler({
 
   checkConfig: (config: string, options?: GlfsOptions) => checkFile(config, options),
   open: (dev: DeviceInfo<GlfsOptions>): Promise<VolumeFile> => openVolumeFile(dev),
-  close: (file) => closeVolumeFile(file),
+  close: (file) => file.close(),
 
   read: (file, io) => file.read(io),
   write: (file, io) => file.write(io),

@@ -3,10 +3,7 @@ import { library } from './library'
 import { type Location, locationText, parseLocation } from './location'
 import { openFailures, refusalOf, refuse } from './refuse'
 import { type Call, type Connected, factsOf, type GlfsOptions, pathOf, withVolume } from './session'
-import { BRICK_BLOCK, VolumeFile } from './volume-file'
-
-/** Whether a device that was closed here had writes that may be lost; one that ended with its process is not among them. */
-const leftDirty = new Map<string, boolean>()
+import { BRICK_BLOCK, CLEAN, VolumeFile } from './volume-file'
 
 /** Opens the file, or makes it; true when it can only be read. */
 async function openFile(dev: DeviceInfo<GlfsOptions>, call: Call, location: Location): Promise<boolean> {
@@ -53,14 +50,15 @@ function describe(dev: DeviceInfo, file: VolumeFile, discards: boolean): void {
 async function attach(dev: DeviceInfo<GlfsOptions>, location: Location, { native, session, call }: Connected, readOnly: boolean): Promise<VolumeFile> {
   const bytes = Number((await call('stat'))[0])
   fitSize(dev, location, bytes)
-  const file = new VolumeFile(dev, { location, native, session, readOnly, bytes, lost: dev.reopen && (leftDirty.get(dev.name) ?? true) })
+  const file = new VolumeFile(dev, { location, native, session, readOnly, bytes, lost: dev.reopen && dev.kept !== CLEAN })
   try {
     describe(dev, file, await file.begin())
   } catch (error) {
     await file.image.close()
     throw error
   }
-  leftDirty.delete(dev.name)
+  // Of a process that ends without closing it nothing is known.
+  dev.keep(undefined)
   return file
 }
 
@@ -78,9 +76,4 @@ export async function openVolumeFile(dev: DeviceInfo<GlfsOptions>): Promise<Volu
   if (typeof location === 'string') throw refuse('E_GLFS_CONFIG', { device: dev.name, reason: location })
   if (!dev.io.image) throw refuse('E_GLFS_HOST', {})
   return withVolume(library(), location, dev.options, (connected) => openConnected(dev, location, connected))
-}
-
-export async function closeVolumeFile(file: VolumeFile): Promise<void> {
-  await file.close()
-  leftDirty.set(file.device, file.dirty)
 }

@@ -12,6 +12,11 @@ const CLOSE_MS = 5000
 /** What file systems of bricks free and what they move at a time. */
 export const BRICK_BLOCK = 4096
 
+/** Kept for the next opening of a device: every write had been flushed when it was closed. */
+export const CLEAN = 'clean'
+
+const losses: Readonly<Record<Loss, string>> = { 'connection-lost': 'its bricks do not answer', 'lock-lost': 'another client has its lock' }
+
 const errnoName = (error: unknown): string => String((error as { code?: unknown }).code)
 
 export interface FileFacts {
@@ -61,7 +66,7 @@ export class VolumeFile {
     if (!this.opened || this.closing || this.reported || (loss === 'lock-lost' && !this.locked)) return
     this.reported = true
     this.locked = false
-    this.dev.report(loss)
+    this.dev.report(loss, `${this.name}: ${losses[loss]}`)
   }
 
   /**
@@ -174,12 +179,8 @@ export class VolumeFile {
     return other ? 'unlocked' : 'locked'
   }
 
-  get device(): string {
-    return this.dev.name
-  }
-
   /** Writes that no flush has covered. */
-  get dirty(): boolean {
+  private get dirty(): boolean {
     return this.lost || this.begun > this.flushed
   }
 
@@ -190,5 +191,6 @@ export class VolumeFile {
     if (this.dirty) this.dev.log.warn(`${this.name} is closed with writes that may not have reached a brick`)
     await within(CLOSE_MS, this.image.close())
     await within(CLOSE_MS, this.session.close())
+    if (!this.dirty) this.dev.keep(CLEAN)
   }
 }

@@ -7,6 +7,7 @@ import * as locks from './lock'
 import { type Place, placeOf, type RbdOptions, specOf } from './place'
 import { register } from './service'
 import { codeOf, openSession, type Session } from './session'
+import { spaceOf } from './space'
 
 type Device = DeviceInfo<RbdOptions>
 
@@ -38,9 +39,11 @@ export class Disk {
   private tell(news: News): void {
     this.told = news
     const name = specOf(this.place)
-    if (news === 'timed-out') this.dev.log.warn(`${name}: the cluster did not answer for ${this.session.opTimeout} s`)
-    else this.dev.log.warn(`${name}: the cluster has shut this client out; another host has the image, or an administrator did it`)
-    this.dev.report(news === 'shut-out' && this.locking ? 'lock-lost' : 'connection-lost')
+    const why = news === 'timed-out'
+      ? `${name}: the cluster did not answer for ${this.session.opTimeout} s`
+      : `${name}: the cluster has shut this client out; another host has the image, or an administrator did it`
+    this.dev.log.warn(why)
+    this.dev.report(news === 'shut-out' && this.locking ? 'lock-lost' : 'connection-lost', why)
   }
 
   read(io: BlockIo) {
@@ -84,6 +87,10 @@ export class Disk {
     }
     add(offset + length, 'deallocated')
     return found
+  }
+
+  space() {
+    return spaceOf(this.session.native, this.place.pool)
   }
 
   /** Somebody changed the image: perhaps its size. */
@@ -145,7 +152,7 @@ function propertiesOf(dev: Device, { readOnly }: Session, facts: Facts): DeviceP
     optimalTransferBlocks: Math.max(1, Math.floor(facts.objectBytes / dev.blockSize)),
     ...(readOnly && { readOnly: true }),
     ...(facts.solidState !== undefined && { solidState: facts.solidState }),
-    ...(!facts.fastDiff && { lacking: ['extents'] as const }),
+    ...(!facts.fastDiff && { lacking: ['extents', 'space'] as const }),
   }
 }
 

@@ -17,7 +17,8 @@ export interface Facts {
 
 const feature = { EXCLUSIVE_LOCK: 4n, FAST_DIFF: 16n }
 
-const ask = async (native: NativeSession, command: object): Promise<unknown> => JSON.parse((await native.call('monitor', JSON.stringify({ format: 'json', ...command })))[0] || 'null')
+/** What a monitor answers. */
+export const ask = async (native: NativeSession, command: object): Promise<unknown> => JSON.parse((await native.call('monitor', JSON.stringify({ format: 'json', ...command })))[0] || 'null')
 
 /** Whether the pool's rule takes drives of a class that does not seek; a class that is not there is an error to the monitor. */
 async function solidState(native: NativeSession, pool: string): Promise<boolean | undefined> {

@@ -14,6 +14,7 @@ export default defineHandler({
   open: (dev: DeviceInfo<RbdOptions>): Promise<Disk> => openDisk(dev),
   close: (disk) => disk.close(),
 
+  file: (disk) => disk.image,
   read: (disk, io) => disk.read(io),
   // Nothing is cached here: what the cluster has acknowledged is stored.
   write: (disk, io) => disk.write(io),
@@ -23,6 +24,7 @@ export default defineHandler({
   writeSame: (disk, io) => disk.writeSame(io),
   compareAndWrite: (disk, io) => disk.compareAndWrite(io),
   extents: (disk, { offset, length }: BlockRange) => disk.extents(offset, length),
+  space: (disk) => disk.space(),
   reconfigure: (disk, change) => disk.reconfigure(change),
 
   lock: (disk, tag) => disk.lock(tag),

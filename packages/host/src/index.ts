@@ -1,5 +1,5 @@
 /** The host as a library: `createHost(options)`. Handlers import `@tcmu/host/handler` instead. */
-export type { DeviceRecord, HostedDevice } from './device'
+export type { DeviceFault, DeviceRecord, HostedDevice } from './device'
 export { createHost, Host, type HostHooks, type HostOptions, type HostParts, type IoEngine } from './host'
 export { openDevices } from './open-devices'
 export type { Chap, FrontEnd, FrontEndName, Portal, PortalAddress, PortalOptions, SessionInfo } from './frontend'

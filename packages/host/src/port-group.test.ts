@@ -1,7 +1,7 @@
 import { checkConfig } from './control/config-file'
-import { PortGroupDescriptor, PortDescriptor } from './scsi/commands/tpg'
+import { PortDescriptor, PortGroupDescriptor, SetPortGroupsHeader, StateDescriptor } from './scsi/commands/tpg'
 import { accessState, sense, senseKey, StandardInquiry, tpgs } from './scsi'
-import { cdb, directly, expectAttention, expectCheck, expectGood, expectInvalidOpcode, Initiator, ramHandler, testDevice } from './testing'
+import { cdb, directly, expectAttention, expectCheck, expectGood, expectInvalidOpcode, Initiator, LockingBackend, ramHandler, testDevice } from './testing'
 import { PortalGroup } from './port-group'
 
 async function served(config: ConstructorParameters<typeof PortalGroup>[0]) {
@@ -36,7 +36,50 @@ test('a change of its state is heard of, and holds', async () => {
   expectGood(await it.testUnitReady())
 })
 
+const setState = (group: number, state: number): Buffer => Buffer.concat([SetPortGroupsHeader.encode({}), StateDescriptor.encode({ id: group, state })])
+
+test('explicit: it begins in standby, initiators change it, and all the others hear of that', async () => {
+  const group = new PortalGroup({ id: 5, access: 'explicit', others: [{ id: 6, port: 60 }] })
+  const device = await testDevice(ramHandler)
+  group.attach(device)
+  const [one, other] = [new Initiator(directly(device, { nexus: { name: 'one' } }), 512), new Initiator(directly(device, { nexus: { name: 'other' } }), 512)]
+  expect(StandardInquiry.decode(expectGood(await one.inquiry()).data).tpgs).toBe(tpgs.EXPLICIT)
+  expectCheck(await one.testUnitReady(), senseKey.NOT_READY, sense.TARGET_PORT_IN_STANDBY_STATE)
+  const states = async () => {
+    const { data } = expectGood(await one.send(cdb.reportPortGroups(), { dataIn: 64 }))
+    return [4, 16].map((at) => ({ ...PortGroupDescriptor.decode(data, at), port: PortDescriptor.decode(data, at + 8).relativePort }))
+  }
+  expect(await states()).toMatchObject([{ id: 5, port: 5, state: accessState.STANDBY }, { id: 6, port: 60, state: accessState.STANDBY }])
+  const list = setState(5, accessState.OPTIMIZED)
+  expectGood(await one.send(cdb.setPortGroups({ listLength: list.length }), { dataOut: list }))
+  expectGood(await one.testUnitReady())
+  expectAttention(await other.testUnitReady(), sense.ASYMMETRIC_ACCESS_STATE_CHANGED)
+  expectGood(await other.testUnitReady())
+  expect(await states()).toMatchObject([{ state: accessState.OPTIMIZED, cause: 1 }, { state: accessState.STANDBY }])
+  group.change('standby')
+  expectGood(await one.testUnitReady())
+})
+
+test('explicit, with a lock: who has lost it is in standby, whatever was set', async () => {
+  const group = new PortalGroup({ id: 5, access: 'explicit' })
+  const backend = new LockingBackend()
+  const device = await testDevice(backend.handler())
+  group.attach(device)
+  const it = new Initiator(directly(device), 512)
+  const list = setState(5, accessState.OPTIMIZED)
+  expectGood(await it.send(cdb.setPortGroups({ listLength: list.length }), { dataOut: list }))
+  expectGood(await it.testUnitReady())
+  backend.report('lock-lost')
+  expectCheck(await it.testUnitReady(), senseKey.NOT_READY, sense.TARGET_PORT_IN_STANDBY_STATE)
+  expectCheck(await it.write(0, Buffer.alloc(512)), senseKey.NOT_READY, sense.TARGET_PORT_IN_STANDBY_STATE)
+  expectGood(await it.send(cdb.setPortGroups({ listLength: list.length }), { dataOut: list }))
+  expectGood(await it.write(0, Buffer.alloc(512)))
+})
+
 test.each([
+  [{ portGroup: { id: 1, access: 'explicit', state: 'standby' } }, /portGroup\.state: wanted none, as initiators change/],
+  [{ portGroup: { id: 1, others: [{ id: 1 }] } }, /portGroup\.others\.0\.id: wanted a number of its own, found 1/],
+  [{ portGroup: { id: 1, others: [{ id: 2 }, { id: 2 }] } }, /portGroup\.others\.1\.id/], [{ portGroup: { id: 1, access: 'both' } }, /portGroup\.access/],
   [{ portGroup: {} }, /portGroup/], [{ portGroup: { id: 0 } }, /portGroup\.id/], [{ portGroup: { id: 1, state: 'active' } }, /portGroup\.state/], [{ portGroup: { id: 1, port: 65536 } }, /portGroup\.port/],
 ])('the configuration %j is refused', (document, reason) => {
   expect(() => checkConfig(document, '/f.json')).toThrow(reason)

@@ -60,6 +60,9 @@ export async function listHandlers(flags: ListFlags, at: Surroundings, print: Pr
 const chainLines = ({ filters, routes }: DeviceRecord): string[] =>
   filters ? [`     filters: ${filters}`, ...Object.entries(routes).map(([name, route]) => `     ${name}: ${route.join(' > ')}`)] : ['     no filters']
 
+/** Why a device does not answer. */
+const faultLines = ({ fault }: DeviceRecord): string[] => (fault ? [`     since ${fault.since}: ${fault.reason}`] : [])
+
 /** The devices of a running host, asked over its control socket. */
 export async function listDevices(flags: ListFlags, at: Surroundings, print: Print): Promise<void> {
   const path = flags.socket ?? defaultSocket(at.env, at.uid)
@@ -72,6 +75,7 @@ export async function listDevices(flags: ListFlags, at: Surroundings, print: Pri
   const rows = devices.map((d) => [String(d.lun), d.name, formatSize(d.sizeBytes), d.readOnly ? `${d.state}, read-only` : d.state, d.cfgstring])
   for (const [i, line] of table([['LUN', 'NAME', 'SIZE', 'STATE', 'CFGSTRING'], ...rows]).entries()) {
     print(line)
+    if (i > 0) faultLines(devices[i - 1]!).forEach(print)
     if (flags.verbose && i > 0) chainLines(devices[i - 1]!).forEach(print)
   }
 }

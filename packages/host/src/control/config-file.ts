@@ -125,6 +125,17 @@ function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[
   })
 }
 
+/** Who changes the states, and numbers that differ. */
+function checkPortGroup(file: string, { id, state, access, others = [] }: NonNullable<ConfigFile['portGroup']>): void {
+  const wrong = (key: string, wanted: string, found: unknown): Error => tcmuError('E_CONFIG', { file, key: `portGroup.${key}`, wanted, found: quote(found) })
+  if (access === 'explicit' && state !== undefined) throw wrong('state', 'none, as initiators change the state of explicit groups', state)
+  const ids = new Set([id])
+  for (const [i, other] of others.entries()) {
+    if (ids.has(other.id)) throw wrong(`others.${i}.id`, 'a number of its own', other.id)
+    ids.add(other.id)
+  }
+}
+
 /**
  * Check a document as the configuration of `file`; relative paths in it are from the file's folder. Throws E_CONFIG naming
  * file, key, what was wanted and what was found.
@@ -136,6 +147,7 @@ export function checkConfig(document: unknown, file: string): Config {
   const from = (path: string): string => resolve(dirname(file), path)
   if (c.targetName !== undefined) setting(file, 'targetName', c.targetName, () => checkIscsiName(c.targetName!))
   if (c.portal !== undefined) setting(file, 'portal', c.portal, () => parseAddress(c.portal!))
+  if (c.portGroup !== undefined) checkPortGroup(file, c.portGroup)
   c.acl?.forEach((name, i) => setting(file, `acl.${i}`, name, () => checkIscsiName(name)))
   const { handlerRoot, handlerPaths, chap, luns, devices, logDir, ...plain } = c
   return {

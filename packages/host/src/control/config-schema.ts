@@ -4,6 +4,8 @@ export const logLevelNames = ['crit', 'error', 'warning', 'info', 'debug', 'debu
 
 export const portStates = ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning'] as const
 
+export const portAccess = ['implicit', 'explicit'] as const
+
 export const ioEngineNames = ['auto', 'uring', 'threads'] as const
 
 /** A millisecond: longer than that nobody else of the host should wait. */
@@ -56,6 +58,21 @@ export const configSchema = {
         port: { type: 'integer', minimum: 1, maximum: 65535, description: 'Relative target port identifier; each host has its own. Left out: the number of the group.' },
         state: { enum: portStates, description: 'What the portal lets through. Left out: `optimized`. Initiators hear of a change.' },
         preferred: { type: 'boolean', description: 'Initiators had better use this one.' },
+        access: { enum: portAccess, description: 'Who changes the state: the operator (`implicit`), or initiators by SET TARGET PORT GROUPS (`explicit`), which takes no `state`: it begins in standby. Left out: `implicit`.' },
+        others: {
+          type: 'array',
+          maxItems: 255,
+          description: 'Groups of the other hosts with the same disks, which initiators of this one are told of. For `explicit`.',
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['id'],
+            properties: {
+              id: { type: 'integer', minimum: 1, maximum: 65535, description: 'Number of that group.' },
+              port: { type: 'integer', minimum: 1, maximum: 65535, description: 'Its relative target port identifier. Left out: the number of the group.' },
+            },
+          },
+        },
       },
     },
     logLevels: { type: 'object', additionalProperties: level, description: 'Levels of single devices, by their names.' },
@@ -95,6 +112,8 @@ export interface PortGroupConfig {
   readonly port?: number
   readonly state?: (typeof portStates)[number]
   readonly preferred?: boolean
+  readonly access?: (typeof portAccess)[number]
+  readonly others?: readonly { readonly id: number; readonly port?: number }[]
 }
 
 type Level = number | (typeof logLevelNames)[number]

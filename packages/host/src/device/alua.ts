@@ -15,8 +15,8 @@ export interface PortGroupSource {
   /** The group that commands come through; undefined while there is none. */
   readonly own: number | undefined
   refresh(): Promise<void> | undefined
-  /** Record a state. False when it could not be. */
-  setState(id: number, state: AccessState, cause: number): Promise<boolean>
+  /** Record a state, which all but `by` hear of. False when it could not be. */
+  setState(id: number, state: AccessState, cause: number, by?: Nexus): Promise<boolean>
   stateOf?(nexus: Nexus): AccessState | undefined
   watch(fn: () => void): void
 }
@@ -25,7 +25,7 @@ export interface AluaParts {
   readonly name: string
   /** Absent when the handler has no lock. */
   readonly lock: DeviceLock | undefined
-  readonly connectionLost: () => void
+  readonly connectionLost: (why: string) => void
   readonly log: HandlerLog
 }
 
@@ -40,7 +40,10 @@ export function lockModeOf(groups: Pick<PortGroups, 'tpgs'> | undefined): LockMo
 /** What keeps commands from the medium: the state of their port, and then the lock. Undefined when nothing ever does. */
 export function barrierOf(source: PortGroupSource, lock: DeviceLock | undefined): Barrier | undefined {
   if (!lock && !source.stateOf) return undefined
-  return (task, row) => refusedBy(source.stateOf?.(task.nexus), row.op) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
+  // A lock that was lost is known of before anybody asks for the states.
+  const shutOut = (): boolean => lock !== undefined && lock.state !== 'writeLocked' && lockModeOf(source) === 'explicit'
+  const stateOf = source.stateOf && ((nexus: Nexus): AccessState | undefined => (shutOut() ? accessState.STANDBY : source.stateOf!(nexus)))
+  return (task, row) => refusedBy(stateOf?.(task.nexus), row.op) ?? (lock && usesMedium(row) ? lock.admit(row.access) : undefined)
 }
 
 /** States that an initiator may ask for: with a lock, to have it or not. */
@@ -102,7 +105,7 @@ export class DevicePortGroups implements PortGroups {
     const said = await lock?.holder()
     if (said === undefined) return Status.OK
     if (typeof said === 'number' && said !== Status.NO_LOCK_HOLDERS) {
-      if (said !== Status.BUSY) connectionLost()
+      if (said !== Status.BUSY) connectionLost('who has its lock was not said in time')
       return Status.BUSY
     }
     const tag = said === Status.NO_LOCK_HOLDERS ? undefined : (said as LockHolder).tag
@@ -114,11 +117,11 @@ export class DevicePortGroups implements PortGroups {
     return Status.OK
   }
 
-  request(wanted: readonly StateRequest[]): Result {
-    return this.change(wanted)
+  request(wanted: readonly StateRequest[], by?: Nexus): Result {
+    return this.change(wanted, by)
   }
 
-  private async change(wanted: readonly StateRequest[]): Promise<Status> {
+  private async change(wanted: readonly StateRequest[], by: Nexus | undefined): Promise<Status> {
     await this.source.refresh()
     if (!this.explicit || this.source.own === undefined) return Status.INVALID_CMD
     for (const request of wanted) {
@@ -126,7 +129,7 @@ export class DevicePortGroups implements PortGroups {
       if (refused !== undefined) return refused
     }
     for (const { id, state } of wanted) {
-      const status = await this.transition(id, state as AccessState)
+      const status = await this.transition(id, state as AccessState, by)
       if (status !== Status.OK) return status
     }
     return Status.OK
@@ -143,25 +146,25 @@ export class DevicePortGroups implements PortGroups {
     return id === own ? undefined : Status.EXPL_TRANSITION_ERR
   }
 
-  private async transition(id: number, state: AccessState): Promise<Status> {
+  private async transition(id: number, state: AccessState, by: Nexus | undefined): Promise<Status> {
     const { lock } = this.parts
-    if (!lock) return this.record(id, state)
+    if (!lock) return this.record(id, state, by)
     if (state === accessState.STANDBY) {
       await lock.release()
-      return this.record(id, state)
+      return this.record(id, state, by)
     }
     const status = await lock.acquire(id)
     if (status !== Status.OK) return status === Status.HW_ERR ? Status.EXPL_TRANSITION_ERR : Status.BUSY
     for (const other of this.source.groups) {
       if (other.id === id || other.state === accessState.STANDBY) continue
-      const recorded = await this.record(other.id, accessState.STANDBY)
+      const recorded = await this.record(other.id, accessState.STANDBY, by)
       if (recorded !== Status.OK) return recorded
     }
-    return this.record(id, state)
+    return this.record(id, state, by)
   }
 
-  private async record(id: number, state: AccessState): Promise<Status> {
-    if (await this.source.setState(id, state, transitionCause.EXPLICIT)) return Status.OK
+  private async record(id: number, state: AccessState, by: Nexus | undefined): Promise<Status> {
+    if (await this.source.setState(id, state, transitionCause.EXPLICIT, by)) return Status.OK
     this.parts.log.error(`${this.parts.name}: the kernel did not take state ${state} for port group ${id}`)
     return Status.EXPL_TRANSITION_ERR
   }

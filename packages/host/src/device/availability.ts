@@ -5,6 +5,7 @@ import type { Task } from '../scsi'
 import type { Backend } from './backend'
 import { type CommandLimits, Deadlines } from './deadlines'
 import type { DeviceEvent } from './hooks'
+import type { DeviceFault } from './hosted'
 import type { Inflight } from './inflight'
 import { type Event, move, type State } from './lifecycle'
 import { DeviceLock, type LockMode } from './lock'
@@ -38,17 +39,19 @@ export class Availability {
   /** Commands may reach the handler. */
   open = true
   state: State = 'running'
+  /** Why the backend is away, as was heard last; undefined while it is there. */
+  fault: DeviceFault | undefined
   readonly lock: DeviceLock | undefined
   readonly deadlines: Deadlines | undefined
   private readonly recovery: Recovery
 
   constructor(private readonly parts: AvailabilityParts) {
     const { name, backend, live, log, timing, limits } = parts
-    this.recovery = new Recovery({ name, backend, log, ...(timing && { timing }), drained: (ms) => this.emptied(ms), abortAll: () => this.abort(live.filter(mayBeInHandler)) })
+    this.recovery = new Recovery({ name, backend, log, ...(timing && { timing }), drained: (ms) => this.emptied(ms), failed: (reason) => this.blame(reason), abortAll: () => this.abort(live.filter(mayBeInHandler)) })
     if (isBlocks(backend.handler) && backend.handler.lock) {
       this.lock = new DeviceLock({
         name, backend, log, mode: parts.lockMode, idle: () => this.idle(), reopen: () => this.reopen(),
-        connectionLost: () => this.loseConnection(), lost: () => this.count('lock-lost'),
+        connectionLost: (why) => this.loseConnection(why), lost: () => this.count('lock-lost'),
       })
     }
     if (Deadlines.wanted(limits)) {
@@ -60,17 +63,18 @@ export class Availability {
     }
   }
 
-  private count(kind: 'connection-lost' | 'lock-lost' | 'command-late'): void {
+  private count(kind: 'connection-lost' | 'lock-lost' | 'command-late', why?: string): void {
     const { counters, event } = this.parts
     const counter = ({ 'connection-lost': 'connectionLost', 'lock-lost': 'lockLost', 'command-late': 'late' } as const)[kind]
     counters[counter]++
-    event.call({ kind })
+    event.call({ kind, ...(why !== undefined && { why }) })
   }
 
   private late(task: Task, seconds: number): void {
-    this.parts.log.error(`${this.parts.name}: ${nameOf(task)} is not done after ${seconds.toFixed(1)} s; its connection counts as lost`)
+    const why = `${nameOf(task)} is not done after ${seconds.toFixed(1)} s`
+    this.parts.log.error(`${this.parts.name}: ${why}; its connection counts as lost`)
     this.count('command-late')
-    this.loseConnection()
+    this.loseConnection(why)
   }
 
   private async idle(): Promise<void> {
@@ -102,21 +106,28 @@ export class Availability {
   }
 
   /** What the handler says of its backend. */
-  report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
+  report(kind: 'connection-lost' | 'lock-lost' | 'space-low', why = `${this.parts.subtype} reports ${kind}`): void {
     this.parts.log.warn(`${this.parts.name}: ${this.parts.subtype} reports ${kind}`)
-    if (kind === 'connection-lost') this.loseConnection()
+    if (kind === 'connection-lost') this.loseConnection(why)
     else if (kind === 'space-low') this.parts.event.call({ kind })
     else if (this.lock) this.lock.markLost()
     else this.count(kind)
   }
 
-  loseConnection(): void {
+  /** What is known of the reason by now; it is away since it was lost. */
+  private blame(reason: string): void {
+    this.fault = { reason, since: this.fault?.since ?? new Date().toISOString() }
+  }
+
+  loseConnection(why: string): void {
     if (this.state !== 'running') return
-    this.count('connection-lost')
+    this.count('connection-lost', why)
     if (this.parts.timing === false) return
+    this.blame(why)
     this.advance('connectionLost')
     void this.recovery.run().then((open) => {
       if (!open || this.state !== 'recovering') return
+      this.fault = undefined
       this.lock?.reopened()
       this.advance('reopened')
     })
@@ -132,7 +143,7 @@ export class Availability {
       await backend.reopen()
       this.open = this.state === 'running'
     } catch (e) {
-      this.loseConnection()
+      this.loseConnection(`it does not open: ${reasonOf(e)}`)
       throw e
     }
   }

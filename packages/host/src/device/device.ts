@@ -25,7 +25,7 @@ import { Claim, RangeGate } from './gate'
 import { Operations } from './operations'
 import { DeviceHistory } from './history'
 import { deviceHooks, type DeviceHooks } from './hooks'
-import type { HostedDevice } from './hosted'
+import type { DeviceFault, HostedDevice } from './hosted'
 import { Inflight } from './inflight'
 import type { State } from './lifecycle'
 import { abilitiesOf, abilitiesOfMedium, noAbilities, noOps, wireMedium, wireOps } from './ops'
@@ -85,7 +85,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
     const { handler } = backend
     const blocks = isBlocks(handler) ? handler : undefined
     this.complaints = new Complaints(parts.log)
-    this.faults = new Faults(spec.name, this.complaints, () => this.report('connection-lost'))
+    this.faults = new Faults(spec.name, this.complaints, (why) => this.report('connection-lost', why))
     const medium = blocks ? undefined : wireMedium(handler as CommandsHandler, backend)
     this.blockSize = p.blockSize ?? spec.blockSize
     this.abilities = blocks ? abilitiesOf(blocks, p, spec.thick)
@@ -127,6 +127,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   /** Not while each write is followed by a flush. */
   get direct(): DirectMedium | undefined { return this.cache.emulated ? undefined : this.path.get() }
   get state(): State { return this.available.state }
+  get fault(): DeviceFault | undefined { return this.available.fault }
   get inflight(): number { return this.live.count }
   get commands(): CommandTable {
     const { backend, rows } = this.parts
@@ -315,9 +316,9 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   }
 
   /** What the handler says of its backend. */
-  report(kind: 'connection-lost' | 'lock-lost' | 'space-low'): void {
+  report(kind: 'connection-lost' | 'lock-lost' | 'space-low', why?: string): void {
     if (kind === 'space-low') this.attention(Status.SOFT_THRESHOLD)
-    this.available.report(kind)
+    this.available.report(kind, why)
   }
 
   get portGroups(): PortGroups | undefined {
@@ -327,7 +328,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   /** The target port groups that commands come through, as a front end has them. */
   usePortGroups(source: PortGroupSource): void {
     const { lock } = this.available
-    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: () => this.available.loseConnection(), log: this.parts.log })
+    const groups = new DevicePortGroups(source, { name: this.name, lock, connectionLost: (why) => this.available.loseConnection(why), log: this.parts.log })
     groups.watch(() => (this.table = undefined))
     this.groups = groups
     this.table = undefined

@@ -5,7 +5,7 @@ import { faultOf } from './fault'
 
 /** The one place where what a handler of a device threw becomes a status, and is logged. */
 export class Faults {
-  constructor(private readonly name: string, private readonly complaints: Complaints, private readonly lost: () => void) {}
+  constructor(private readonly name: string, private readonly complaints: Complaints, private readonly lost: (why: string) => void) {}
 
   explain(task: Task, e: unknown): Status {
     if (task.aborted) return Status.ABORTED
@@ -14,7 +14,7 @@ export class Faults {
 
   told(e: unknown, command: string, access: Access, facts: object = {}): Status {
     const { status, message, kind, stack, lost } = faultOf(e, access)
-    if (lost) this.lost()
+    if (lost) this.lost(`${command} failed: ${message}`)
     this.complaints.error(`${command} ${kind}`, `${this.name}: ${command} failed: ${message}`, { ...facts, ...(stack !== undefined && { stack }) })
     return status
   }

@@ -4,7 +4,7 @@ import { opHooks, type OpHooks } from './ops'
 
 export type DeviceEvent =
   | { readonly kind: 'state'; readonly state: string }
-  | { readonly kind: 'connection-lost' | 'lock-lost' | 'space-low' | 'command-late' }
+  | { readonly kind: 'connection-lost' | 'lock-lost' | 'space-low' | 'command-late'; readonly why?: string }
   | { readonly kind: 'resized'; readonly sizeBytes: number }
 
 /** Where others attach to one device (DESIGN §9). Tap before the first command. */

@@ -7,6 +7,14 @@ import type { Counters } from './statistics'
 /** What a trace sees of a command before anything else does. */
 export type TracedCommand = Pick<Task, 'cdb' | 'cdbLength'> & { readonly row: { readonly name: string } | undefined; readonly nexus: { readonly name: string } }
 
+/** What keeps a device from answering. */
+export interface DeviceFault {
+  /** A sentence for people, as was heard last. */
+  readonly reason: string
+  /** ISO 8601. */
+  readonly since: string
+}
+
 /** A device as its host lists it and asks things of it, in whichever process it runs. */
 export interface HostedDevice {
   readonly name: string
@@ -14,6 +22,8 @@ export interface HostedDevice {
   /** The cfgstring after `subtype/`. */
   readonly config: string
   readonly state: string
+  /** Of a device that does not answer: why. */
+  readonly fault?: DeviceFault | undefined
   readonly blocks: number
   readonly blockSize: number
   readonly readOnly: boolean
@@ -39,6 +49,7 @@ export interface DeviceRecord extends DeviceChain {
   readonly name: string
   readonly cfgstring: string
   readonly state: string
+  readonly fault?: DeviceFault
   readonly sizeBytes: number
   readonly blockSize: number
   readonly readOnly: boolean
@@ -48,6 +59,6 @@ export interface DeviceRecord extends DeviceChain {
 }
 
 export const recordOf = (lun: number, d: HostedDevice): DeviceRecord => ({
-  lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
+  lun, name: d.name, cfgstring: `${d.subtype}/${d.config}`, state: d.state, ...(d.fault && { fault: d.fault }), sizeBytes: d.blocks * d.blockSize, blockSize: d.blockSize,
   readOnly: d.readOnly, serial: d.identity.serial, inflight: d.inflight, counters: d.counters, ...d.chain,
 })

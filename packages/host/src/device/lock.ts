@@ -25,7 +25,7 @@ export interface LockParts {
   /** Resolves when no command is under way. */
   readonly idle: () => Promise<void>
   readonly reopen: () => Promise<void>
-  readonly connectionLost: () => void
+  readonly connectionLost: (why: string) => void
   /** The lock was lost: counted and told. */
   readonly lost: () => void
   readonly log: HandlerLog
@@ -95,7 +95,7 @@ export class DeviceLock {
       status = Status.HW_ERR
     }
     this.move(status === Status.OK ? 'gained' : 'failed')
-    if (status === Status.TIMEOUT) this.parts.connectionLost()
+    if (status === Status.TIMEOUT) this.parts.connectionLost('its lock was not had in time')
     return status
   }
 

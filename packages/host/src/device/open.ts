@@ -48,9 +48,11 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
   let sizeBytes = spec.sizeBytes
   let mayBeEmpty = false
   let runtime: DeviceRuntime | undefined
-  const info: Omit<DeviceInfo, 'reopen' | 'declare'> = {
+  let kept = spec.kept
+  const info: Omit<DeviceInfo, 'reopen' | 'kept' | 'declare'> = {
     name: spec.name, subtype: spec.subtype, config: spec.config, options: spec.options, sizeBytes: spec.sizeBytes,
     blockSize: spec.blockSize, thick: spec.thick === true, log, io: deps.io,
+    keep: (fact) => void (kept = fact),
     resized: (bytes) => {
       if (runtime) runtime.resized(bytes)
       else sizeBytes = bytes
@@ -60,8 +62,8 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
       if (runtime) runtime.mediumChanged(bytes)
       else sizeBytes = bytes
     },
-    report: (kind) => {
-      if (runtime) runtime.report(kind)
+    report: (kind, why) => {
+      if (runtime) runtime.report(kind, why)
       else log.warn(`${spec.name}: ${spec.subtype} reports ${kind}`)
     },
   }
@@ -70,8 +72,8 @@ export async function openDevice(spec: DeviceSpec, deps: DeviceDeps): Promise<De
     Object.assign(properties, p)
   }
   const again = async (): Promise<unknown> =>
-    handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * runtime!.blockSize, reopen: true, declare: () => undefined })
-  const backend = new Backend(handler, await handler.open({ ...info, reopen: spec.reopen === true, declare }), again)
+    handler.open({ ...info, config: runtime!.config, sizeBytes: runtime!.blocks * runtime!.blockSize, reopen: true, kept, declare: () => undefined })
+  const backend = new Backend(handler, await handler.open({ ...info, reopen: spec.reopen === true, kept, declare }), again)
   try {
     if (sizeBytes !== 0 || !mayBeEmpty) checkGeometry(spec, sizeBytes, properties.blockSize)
     const rows = isBlocks(handler) ? () => deps.rows ?? blockCommands : (state: unknown) => rowsOf(handler as CommandsHandler, state)

@@ -3,6 +3,7 @@ import { type BlocksHandler, defineHandler, type DeviceInfo } from '../handler'
 import { sense, senseKey } from '../scsi/sense'
 import { cdb, directly, expectBusy, expectCheck, expectGood, held, Initiator, LogLines, ramHandler, testDevice } from '../testing'
 import type { CommandLimits } from './deadlines'
+import { recordOf } from './hosted'
 import { lifecycle, move } from './lifecycle'
 
 const timing = { firstMs: 5, maxMs: 20, graceMs: 30 }
@@ -76,6 +77,56 @@ test('lost: closed, opened again until that works, and all data is there', async
   expect(states).toEqual(['connection-lost', 'recovering', 'running'])
   expect(device.counters.connectionLost).toBe(1)
   expect(log.lines.filter((l) => l.includes('does not open: still gone'))).toHaveLength(3)
+})
+
+test('meanwhile it says why, and since when', async () => {
+  const { l, device } = await lossy()
+  expect(device.fault).toBeUndefined()
+  l.failOpens = 3
+  l.dev!.report('connection-lost', 'd: the cable is out')
+  const { since } = device.fault!
+  expect(device.fault).toEqual({ reason: 'd: the cable is out', since: expect.stringMatching(/^\d{4}-\d\d-\d\dT[0-9:.]+Z$/) as string })
+  await until(() => device.fault?.reason === 'it does not open: still gone')
+  expect(recordOf(0, device)).toMatchObject({ state: 'recovering', fault: { reason: 'it does not open: still gone', since } })
+  await until(() => device.state === 'running')
+  expect(recordOf(0, device)).not.toHaveProperty('fault')
+})
+
+test('of an error that a command ended with, it says which', async () => {
+  const { l, device, it } = await lossy()
+  l.throwOnRead = 'ECONNRESET'
+  l.closeMs = 50
+  await it.read({ lba: 0, blocks: 1 })
+  expect(device.fault?.reason).toBe('READ(16) failed: gone')
+  l.throwOnRead = undefined
+  await until(() => device.state === 'running')
+})
+
+test('a handler that gives no reason is named', async () => {
+  const { l, device } = await lossy()
+  l.closeMs = 50
+  l.dev!.report('connection-lost')
+  expect(device.fault?.reason).toBe('ram reports connection-lost')
+  await until(() => device.state === 'running')
+})
+
+test('what the handler kept, it is told when it opens the device again', async () => {
+  const heard: unknown[] = []
+  const l = new Lossy()
+  const handler = defineHandler<Uint8Array>({
+    ...l.handler,
+    open: (dev) => {
+      heard.push(dev.kept)
+      return l.handler.open(dev)
+    },
+    close: () => l.dev!.keep({ openings: heard.length }),
+  })
+  const { device } = await lossy(l, handler)
+  for (let i = 0; i < 2; i++) {
+    l.dev!.report('connection-lost')
+    await until(() => device.state === 'running')
+  }
+  expect(heard).toEqual([undefined, { openings: 1 }, { openings: 2 }])
 })
 
 test('pauses double up to the longest', async () => {

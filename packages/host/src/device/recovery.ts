@@ -18,6 +18,8 @@ export interface RecoveryParts {
   /** Resolves when no command is with the handler, at the latest after `ms`; tells whether it is so. */
   readonly drained: (ms: number) => Promise<boolean>
   readonly abortAll: () => void
+  /** It is not open again, for this reason. */
+  readonly failed: (reason: string) => void
   readonly log: HandlerLog
   readonly timing?: RecoveryTiming
 }
@@ -54,6 +56,7 @@ export class Recovery {
         log.info(`${name} is open again after ${Math.ceil((Date.now() - since) / 1000)} s`)
         return true
       } catch (e) {
+        this.parts.failed(`it does not open: ${reasonOf(e)}`)
         log.warn(`${name} does not open: ${reasonOf(e)}; tried again in ${pause / 1000} s`)
       }
       await sleep(pause, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined)
@@ -68,7 +71,9 @@ export class Recovery {
     abortAll()
     for (let told = false; !this.stopping.signal.aborted; told = true) {
       if (await drained(graceMs)) return true
-      if (!told) log.error(`${name}: its commands do not end, so that it cannot be opened again yet`)
+      if (told) continue
+      this.parts.failed('its commands do not end, so that it cannot be opened again yet')
+      log.error(`${name}: its commands do not end, so that it cannot be opened again yet`)
     }
     return false
   }

@@ -29,6 +29,8 @@ export interface DeviceSpec {
   readonly maxTransferBlocks?: number
   /** It was open before, see DeviceInfo. */
   readonly reopen?: boolean
+  /** What its handler gave `keep` before. */
+  readonly kept?: unknown
   /** How long commands may take; left out: for ever. */
   readonly limits?: CommandLimits
 }

@@ -182,10 +182,14 @@ export interface DeviceInfo<O = unknown> {
   readonly thick: boolean
   /** This is the same device again, after its connection or its lock was lost: what `open` gave before has been closed. */
   readonly reopen: boolean
+  /** Of a device that is opened again: what `keep` was given last, in whichever process; undefined when that was nothing. */
+  readonly kept: unknown
   readonly log: HandlerLog
   readonly io: HandlerIo
   /** Say what this device is like; only while `open` runs, and without effect when it is a reopen. */
   declare(properties: DeviceProperties): void
+  /** What is to be known when this device is opened again, as JSON can say it; it lives as long as the device. */
+  keep(fact: unknown): void
   /** The backend has another size: initiators are told. */
   resized(sizeBytes: number): void
   /**
@@ -196,9 +200,9 @@ export interface DeviceInfo<O = unknown> {
   /**
    * `connection-lost`: the host closes the device and opens it again until that works, and answers BUSY meanwhile. `lock-lost`:
    * another host has the lock; say so before the command that found out settles. `space-low`: initiators hear that a thin device
-   * nears its end (38/07).
+   * nears its end (38/07). `why` is for people: a sentence that lists of devices show until the device is back.
    */
-  report(event: 'connection-lost' | 'lock-lost' | 'space-low'): void
+  report(event: 'connection-lost' | 'lock-lost' | 'space-low', why?: string): void
 }
 
 export type Change =

@@ -6,6 +6,7 @@ export const HANDLER_API_VERSION = '1.1.0'
 
 /** What changed in each version, newest first. A minor version only adds; a major version may take away. */
 export const handlerApiChanges: readonly (readonly [version: string, change: string])[] = [
+  ['1.1.0', '`why` of `report`; `keep` and `kept` of the device'],
   ['1.1.0', '`thick` of the device, and `reserved` in `declare`'],
   ['1.1.0', '`io.image`: images and files of storage libraries'],
   ['1.1.0', '`direct` of `io.open`, and `alignment` of the file'],

@@ -40,8 +40,8 @@ export interface PortGroups {
   refresh(): Promise<void> | undefined
   /** What there is now, or the status that the question ends with. */
   report(): readonly PortGroup[] | Status | Promise<readonly PortGroup[] | Status>
-  /** Each request names a group of its own; nothing of a group or state is checked yet. */
-  request(wanted: readonly StateRequest[]): Result
+  /** Each request names a group of its own; nothing of a group or state is checked yet. All but `by` hear of what changes. */
+  request(wanted: readonly StateRequest[], by?: Nexus): Result
   /** State of the port that a nexus comes through; undefined where whoever carries the commands checks that already. */
   stateOf?(nexus: Nexus): AccessState | undefined
   /** `fn` is called after `tpgs` changed. */

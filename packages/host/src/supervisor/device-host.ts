@@ -61,6 +61,7 @@ export class DeviceHost {
       open: ({ device, spec }) => this.open(device, spec),
       reconfigure: ({ device, change }) => (this.kernel.runtime(device) ?? this.served(device).runtime).reconfigure(change),
       extents: async ({ device, ...range }) => (await this.served(device).runtime.ops.extents?.({ ...range, signal: never })) ?? [],
+      space: async ({ device }) => (await this.served(device).runtime.ops.space?.()) ?? { used: 0, available: 0 },
       lock: async ({ device, tag }) => (await this.blocks.lock?.(this.states.get(device), tag)) ?? Status.OK,
       unlock: async ({ device }) => (await this.blocks.unlock?.(this.states.get(device))) ?? Status.OK,
       lockState: async ({ device }) => (await this.blocks.getLockState?.(this.states.get(device))) ?? 'unknown',
@@ -112,7 +113,7 @@ export class DeviceHost {
       runtime.hooks.event.tap('supervisor', (event) => {
         if (event.kind === 'resized') channel.send({ event: 'resized', device, sizeBytes: event.sizeBytes })
         // Whether its handler said so or an error did: the host closes the device and opens it again.
-        if (event.kind === 'connection-lost' || event.kind === 'lock-lost' || event.kind === 'space-low') channel.send({ event: 'report', device, kind: event.kind })
+        if (event.kind === 'connection-lost' || event.kind === 'lock-lost' || event.kind === 'space-low') channel.send({ event: 'report', device, kind: event.kind, why: event.why })
       })
       this.devices.set(device, { runtime, pump, port })
       return { properties, sizeBytes: runtime.blocks * runtime.blockSize }
@@ -131,6 +132,7 @@ export class DeviceHost {
       ...handler,
       open: async (dev: DeviceInfo): Promise<unknown> => this.keep(device, await handler.open(Object.create(dev, {
         declare: { value: (p: DeviceProperties) => { dev.declare(p); Object.assign(properties, p) } },
+        keep: { value: (fact: unknown) => { dev.keep(fact); channel.send({ event: 'kept', device, fact }) } },
         mediumChanged: { value: (sizeBytes: number) => { dev.mediumChanged(sizeBytes); channel.send({ event: 'mediumChanged', device, sizeBytes }) } },
       }) as DeviceInfo)),
     } as Handler

@@ -17,7 +17,7 @@ export interface KernelDevicesParts {
 }
 
 const factsOf = (d: DeviceRuntime): UnitFacts => ({
-  config: d.config, state: d.state, blocks: d.blocks, blockSize: d.blockSize, deviceType: d.deviceType, readOnly: d.readOnly,
+  config: d.config, state: d.state, fault: d.fault, blocks: d.blocks, blockSize: d.blockSize, deviceType: d.deviceType, readOnly: d.readOnly,
   writeCache: d.writeCache, serial: d.identity.serial, inflight: d.inflight, counters: { ...d.counters },
 })
 

@@ -1,7 +1,7 @@
 import type { Change, DeviceInfo, LockHolder } from '../handler'
 import type { NativeCore } from '../platform'
 import type { Request } from '../ring'
-import { type BlockRange, type Extent, Status } from '../scsi'
+import { type BlockRange, type Extent, type Space, Status } from '../scsi'
 import { type Ask, Link, type OnCrash } from './link'
 import type { RemoteSpec } from './messages'
 import type { RemoteDevice } from './remote-handler'
@@ -40,6 +40,8 @@ export class LinkedDevice implements Tenant, RemoteDevice {
   private readonly link: Link
   private spec: RemoteSpec
   private opened = false
+  /** What the handler wants to be told when it opens this device again, in this process or the next. */
+  private kept: unknown
 
   constructor(private readonly parts: LinkedDeviceParts) {
     const { core, device, dev, locks, onCrash, broken } = parts
@@ -48,6 +50,7 @@ export class LinkedDevice implements Tenant, RemoteDevice {
     this.blockSize = blockSize
     this.lost = locks ? Status.BUSY : Status.NOT_READY
     this.spec = { name, config, options, sizeBytes, blockSize, reopen, thick, ringBytes: RING_BYTES }
+    this.kept = dev.kept
     this.link = new Link(core, name, locks ? 'fail' : onCrash, dev.log, broken)
   }
 
@@ -58,7 +61,7 @@ export class LinkedDevice implements Tenant, RemoteDevice {
   async open({ spawned, rpc }: Running): Promise<void> {
     const { device, spec, parts: { dev, locks } } = this
     spawned.sendRing(device, this.link.ring.peer)
-    const facts = await rpc.call('open', { device, spec: this.opened ? { ...spec, reopen: true } : spec }, CALL_MS)
+    const facts = await rpc.call('open', { device, spec: { ...spec, kept: this.kept, ...(this.opened && { reopen: true }) } }, CALL_MS)
     if (!this.opened) {
       this.opened = true
       dev.declare(facts.properties)
@@ -75,9 +78,10 @@ export class LinkedDevice implements Tenant, RemoteDevice {
   hear(event: HostEvent): void {
     const { dev } = this.parts
     if (event.event === 'log') dev.log[event.level](event.message, event.facts)
+    else if (event.event === 'kept') dev.keep((this.kept = event.fact))
     else if (event.event === 'resized') dev.resized(event.sizeBytes)
     else if (event.event === 'mediumChanged') dev.mediumChanged(event.sizeBytes)
-    else if (event.event === 'report') dev.report(event.kind)
+    else if (event.event === 'report') dev.report(event.kind, event.why)
   }
 
   gone(): number[] {
@@ -104,6 +108,10 @@ export class LinkedDevice implements Tenant, RemoteDevice {
 
   async extents({ offset, length }: BlockRange): Promise<readonly Extent[]> {
     return (await this.parts.rpc()).call('extents', { device: this.device, offset, length }, CALL_MS)
+  }
+
+  async space(): Promise<Space> {
+    return (await this.parts.rpc()).call('space', { device: this.device }, CALL_MS)
   }
 
   async lock(_state: unknown, tag: number | undefined): Promise<Status> {

@@ -1,11 +1,11 @@
 import { TcmuError } from '../errors'
 import type { BackendLock, Change, DeviceInfo, DeviceProperties, HandlerLog, LockHolder } from '../handler/types'
-import type { Counters, DeviceEvent, TracedCommand } from '../device'
+import type { Counters, DeviceEvent, DeviceFault, TracedCommand } from '../device'
 import type { Roots } from '../kernel/configfs'
 import type { KernelChange } from '../kernel/netlink'
 import type { ResetPolicy } from '../kernel/take-over'
 import type { UioDevice } from '../kernel/uio-scan'
-import type { AskOptions, Extent, Reply } from '../scsi'
+import type { AskOptions, Extent, Reply, Space } from '../scsi'
 
 /** What a device host needs to find the one package it runs. */
 export interface HostStart {
@@ -34,6 +34,7 @@ export interface RemoteSpec {
   readonly sizeBytes: number
   readonly blockSize: number
   readonly reopen?: boolean
+  readonly kept?: unknown
   readonly thick?: boolean
   /** Bytes of the memory that comes with the request, as three descriptors: memory, doorbell to ring, doorbell to hear. */
   readonly ringBytes: number
@@ -61,6 +62,7 @@ export interface KernelSpec {
 export interface UnitFacts {
   readonly config: string
   readonly state: string
+  readonly fault?: DeviceFault | undefined
   readonly blocks: number
   readonly blockSize: number
   readonly deviceType: number
@@ -78,6 +80,7 @@ export interface Calls {
   open: { asks: { device: number; spec: RemoteSpec }; answers: RemoteDeviceFacts }
   reconfigure: { asks: { device: number; change: Change }; answers: number }
   extents: { asks: { device: number; offset: number; length: number }; answers: readonly Extent[] }
+  space: { asks: { device: number }; answers: Space }
   lock: { asks: { device: number; tag?: number }; answers: number }
   unlock: { asks: { device: number }; answers: number }
   lockState: { asks: { device: number }; answers: BackendLock }
@@ -110,8 +113,9 @@ export type FromHost =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: RemoteError }
   | { readonly event: 'resized'; readonly device: number; readonly sizeBytes: number }
+  | { readonly event: 'kept'; readonly device: number; readonly fact: unknown }
   | { readonly event: 'mediumChanged'; readonly device: number; readonly sizeBytes: number }
-  | { readonly event: 'report'; readonly device: number; readonly kind: Parameters<DeviceInfo['report']>[0] }
+  | { readonly event: 'report'; readonly device: number; readonly kind: Parameters<DeviceInfo['report']>[0]; readonly why?: string | undefined }
   | { readonly event: 'happened'; readonly device: number; readonly what: DeviceEvent; readonly facts: UnitFacts }
   | { readonly event: 'command'; readonly device: number; readonly command: TracedCommand }
   /** Switch a target portal group off for the device; without one, on what was off for it. */

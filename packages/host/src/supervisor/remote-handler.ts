@@ -1,6 +1,6 @@
 import { tcmuError } from '../errors'
 import type { BlocksHandler, CommandsHandler, DeviceInfo, Handler } from '../handler'
-import { type BlockIo, type BlockRange, cdb, Direction, type Extent, op, sam, Status, type Task, UnmapDescriptor, UnmapHeader } from '../scsi'
+import { type BlockIo, type BlockRange, cdb, Direction, type Extent, op, sam, type Space, Status, type Task, UnmapDescriptor, UnmapHeader } from '../scsi'
 import type { Request } from '../ring'
 import { Segments, u16be } from '../wire'
 import { type Ask, copySegments } from './link'
@@ -16,6 +16,7 @@ export interface RemoteDevice {
   readonly lost: Status
   reconfigure: NonNullable<Handler['reconfigure']>
   extents(range: BlockRange): Promise<readonly Extent[]>
+  space(): Promise<Space>
   lock: NonNullable<BlocksHandler['lock']>
   unlock: NonNullable<BlocksHandler['unlock']>
   getLockState: NonNullable<BlocksHandler['getLockState']>
@@ -67,6 +68,7 @@ const callbacks = {
   writeSame: (d: RemoteDevice, io: BlockIo) => transfer(d, (lba, blocks) => cdb.WriteSame16.encode({ op: op.WRITE_SAME_16, lba, blocks }), io, 'out'),
   compareAndWrite: (d: RemoteDevice, io: BlockIo) => transfer(d, (lba, blocks) => cdb.CompareAndWrite.encode({ op: op.COMPARE_AND_WRITE, lba, blocks }), io, 'out'),
   extents: (d: RemoteDevice, range: BlockRange) => d.extents(range),
+  space: (d: RemoteDevice) => d.space(),
   lock: (d: RemoteDevice, tag: number | undefined) => d.lock(d, tag),
   unlock: (d: RemoteDevice) => d.unlock(d),
   getLockState: (d: RemoteDevice) => d.getLockState(d),

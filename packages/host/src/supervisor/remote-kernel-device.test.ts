@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { recordOf } from '../device'
 import { defineHandler, type Handler } from '../handler'
 import type { UioMap } from '../kernel/port'
 import { Status } from '../scsi'
@@ -174,8 +175,11 @@ describe('a device in the process of its handler', () => {
     backend.failOpens = 1
     backend.report('connection-lost')
     await until(() => enabled() === '0')
+    expect(recordOf(0, b.unit())).toMatchObject({ state: 'recovering', fault: { reason: expect.stringMatching(/far reports connection-lost|does not open/) as string } })
     await b.crash(disk)
+    expect(recordOf(0, b.unit())).toMatchObject({ state: 'restarting', fault: { reason: 'the process of its handler has ended' } })
     await until(() => enabled() === '1' && b.unit().state === 'running')
+    expect(recordOf(0, b.unit())).not.toHaveProperty('fault')
     await until(() => b.log.lines.some((l) => /tpgt_1 is switched on again/.test(l)))
   })
 })
@@ -215,6 +219,7 @@ describe('when the process ends', () => {
     expect((await it.inquiry()).status).toBe(0)
     for (const answer of [await it.testUnitReady(), await it.write(0, block), await it.read({ lba: 0, blocks: 1 })]) expect(answer.key).toBe(NOT_READY)
     expect([b.unit().blocks, b.host.state().state]).toEqual([2048, 'parked'])
+    expect(b.unit().fault?.reason).toMatch(/it was ended by SIGKILL/)
     expect(b.processLog.lines.join('\n')).toMatch(/far is parked: it ended 4 times[^]*disk is parked and answers NOT READY.*dev_config/)
     expect(await b.add(second)).toBe(errno.EIO)
     await b.remove(second)

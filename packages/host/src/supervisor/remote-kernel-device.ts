@@ -170,7 +170,7 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
 
   gone(): number[] {
     this.running = undefined
-    if (!this.parked) this.runtime.disconnect('restarting')
+    if (!this.parked) this.runtime.disconnect('restarting', 'the process of its handler has ended')
     this.aside(() => this.giveUp())
     return []
   }
@@ -193,7 +193,7 @@ export class RemoteKernelDevice implements Tenant, ServedDevice {
   private async answerNotReady(why: string): Promise<void> {
     if (this.leaving || this.parked) return
     const { at, runtime, parts: { kernel, log } } = this
-    runtime.disconnect('parked')
+    runtime.disconnect('parked', why)
     const handler = parkedHandler(runtime)
     try {
       const map = this.node.map(await mapSize(kernel.roots, at))

@@ -1,5 +1,5 @@
 import type { Change } from '../handler'
-import { type DeviceEvent, deviceHooks, type HostedDevice, type TracedCommand } from '../device'
+import { type DeviceEvent, type DeviceFault, deviceHooks, type HostedDevice, type TracedCommand } from '../device'
 import { type AskOptions, type Reply, sam, Status } from '../scsi'
 import type { UnitFacts } from './messages'
 import type { Rpc } from './rpc'
@@ -17,12 +17,14 @@ export class RemoteUnit implements HostedDevice {
   private facts: UnitFacts | undefined
   private rpc: Rpc | undefined
   private standing: string | undefined
+  private standingFault: DeviceFault | undefined
   private tracer: HostedDevice['trace']
 
   constructor(readonly device: number, readonly name: string, readonly subtype: string) {}
 
   get config(): string { return this.known.config }
   get state(): string { return this.standing ?? this.known.state }
+  get fault(): DeviceFault | undefined { return this.standing === undefined ? this.known.fault : this.standingFault }
   get blocks(): number { return this.known.blocks }
   get blockSize(): number { return this.known.blockSize }
   get deviceType(): number { return this.known.deviceType }
@@ -56,11 +58,12 @@ export class RemoteUnit implements HostedDevice {
     if (this.tracer) this.tellTrace()
   }
 
-  /** It is open in none: `state` says what it is instead. */
-  disconnect(state: 'restarting' | 'parked' | 'closed'): void {
+  /** It is open in none: `state` says what it is instead, and `reason` why. */
+  disconnect(state: 'restarting' | 'parked' | 'closed', reason?: string): void {
     this.rpc = undefined
     if (this.standing === state) return
     this.standing = state
+    this.standingFault = reason === undefined ? undefined : { reason, since: new Date().toISOString() }
     this.hooks.event.call({ kind: 'state', state })
   }
 

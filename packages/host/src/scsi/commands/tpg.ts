@@ -81,7 +81,7 @@ function runSet(lun: Lun, task: Task, c: { listLength: number }): Result {
   if (c.listLength === 0) return Status.OK
   const requests = requestsIn(task, c.listLength)
   if (typeof requests === 'number') return requests
-  return lun.portGroups?.request(requests) ?? Status.INVALID_CMD
+  return lun.portGroups?.request(requests, task.nexus) ?? Status.INVALID_CMD
 }
 
 export const reportTargetPortGroups = command({
