@@ -16,7 +16,7 @@ const SECTOR = 512
 
 /** One image that is open, and the client of the cluster that has it open. */
 export class Disk {
-  private readonly image: IoImage
+  readonly image: IoImage
   /** Longest COMPARE AND WRITE of the library, as far as is known. */
   private compareLimit = Infinity
   /** The lock was taken by name: writes without it fail from then on. */
