@@ -9,9 +9,8 @@ import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
 import { parsePlacement, type Placement } from '../supervisor'
 import { createLog, HostLog, type Logger } from '../log'
-import { busOf, COMMAND_LINE, levelOf, logSettings } from './daemon'
-
-export { COMMAND_LINE } from './daemon'
+import { COMMAND_LINE } from './command-line'
+import { busOf, levelOf, logSettings } from './daemon'
 
 type Env = Readonly<Record<string, string | undefined>>
 

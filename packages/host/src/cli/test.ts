@@ -9,7 +9,8 @@ import { createHost, type Host, type HostOptions } from '../host'
 import { createIoEngine } from '../io'
 import { DeviceFilters } from '../plugins'
 import { checkConformance, type Conformance, type ConformanceResult, filterSubjects } from '../testing/conformance'
-import { COMMAND_LINE, handlerOptions, type HandlerFlags, type Surroundings } from './options'
+import { COMMAND_LINE } from './command-line'
+import { handlerOptions, type HandlerFlags, type Surroundings } from './options'
 
 export interface TestFlags extends HandlerFlags {
   readonly cfg: string

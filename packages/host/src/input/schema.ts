@@ -1,4 +1,4 @@
-import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020'
+import type { Ajv2020, ErrorObject, Options, ValidateFunction } from 'ajv/dist/2020'
 import { quote } from '../errors'
 
 /**
@@ -7,9 +7,13 @@ import { quote } from '../errors'
  * schema is ours and tested, or has been looked at before; looking at it through the meta-schema first takes a third of the
  * host's start.
  */
-export const schemaCompiler = (trusted = false, more: Pick<Options, 'coerceTypes'> = {}): Ajv2020 => new Ajv2020({
-  strict: true, allErrors: false, verbose: true, addUsedSchema: false, validateFormats: false, logger: false, meta: !trusted, validateSchema: !trusted, ...more,
-})
+export const schemaCompiler = (trusted = false, more: Pick<Options, 'coerceTypes'> = {}): Ajv2020 => {
+  // Loaded when there is something to check.
+  const { Ajv2020: Compiler } = require('ajv/dist/2020') as typeof import('ajv/dist/2020')
+  return new Compiler({
+    strict: true, allErrors: false, verbose: true, addUsedSchema: false, validateFormats: false, logger: false, meta: !trusted, validateSchema: !trusted, ...more,
+  })
+}
 
 /** What is wrong with a value: which part of it, what would be right, what is there. */
 export interface Fault {
