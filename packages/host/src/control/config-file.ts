@@ -2,7 +2,7 @@ import { dirname, extname, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
 import { type FilterText, readFilters } from '../filter'
-import { faultOf, readBounded, schemaCompiler } from '../input'
+import { faultOf, readBounded, validatorOf } from '../input'
 import { checkIscsiName, parseAddress } from './address'
 import { parseCfgstring } from './cfgstring'
 import { type ConfigFile, configSchema } from './config-schema'
@@ -130,7 +130,7 @@ function lunsOf(file: string, luns: NonNullable<ConfigFile['luns']>): LunConfig[
  * file, key, what was wanted and what was found.
  */
 export function checkConfig(document: unknown, file: string): Config {
-  const validate = schemaCompiler(true).compile(configSchema)
+  const validate = validatorOf(configSchema)
   if (!validate(document)) throw tcmuError('E_CONFIG', { file, ...faultOf(validate, document) })
   const c = document as ConfigFile
   const from = (path: string): string => resolve(dirname(file), path)

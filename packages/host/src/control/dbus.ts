@@ -3,6 +3,7 @@ import type { FactLog } from '../log'
 import { BuiltinHandlers, type HandlerSource } from './dbus-builtin'
 import { ExternalHandlers } from './dbus-external'
 import { BUS_NAME, handlerInterface, handlerPath, MANAGER_PATH, managerInterface, ROOT_PATH, type ServedHandler } from './dbus-objects'
+import { dbusNext } from './dbus-next'
 import { type DbusAnswer, type DbusCall, type DbusConnection, DbusFault, type DbusListener, type DbusSignal, type DbusTransport, fault } from './dbus-transport'
 import { type DbusInterface, DbusTree, interfacesWithProperties } from './dbus-tree'
 
@@ -14,8 +15,6 @@ const MAX_RETRY_MS = 5000
 const MAX_CALLS = 256
 const MANAGER = 'org.freedesktop.DBus.ObjectManager'
 const BUS = { destination: 'org.freedesktop.DBus', path: '/org/freedesktop/DBus', interface: 'org.freedesktop.DBus' } as const
-/** Loaded when there is a bus to be on: with what it brings, its library is a tenth of the host. */
-const libraryTransport = (): DbusTransport => (require('./dbus-next') as typeof import('./dbus-next')).dbusNext
 /** RequestName: reply values of the D-Bus specification. */
 const PRIMARY_OWNER = 1
 const IN_QUEUE = 2
@@ -92,7 +91,7 @@ export class DbusService implements DbusListener {
   }
 
   private async attempt(): Promise<void> {
-    const { address, log, transport = libraryTransport() } = this.options
+    const { address, log, transport = dbusNext } = this.options
     try {
       const connection = await transport.connect(address, this, CONNECT_MS)
       if (!this.wanted) return connection.close()
