@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defineHandler, type Handler } from '../handler'
-import type { UioMap } from '../kernel/port'
-import { Status } from '../scsi'
-import { FakeKernel, held, LockingBackend, LogLines, ramHandler, type TreeDevice } from '../testing'
-import { FrontEndBench } from '../testing/front-end-bench'
-import { HandlerHost } from './handler-host'
-import { RemoteKernelDevice } from './remote-kernel-device'
-import type { RemoteUnit } from './remote-unit'
-import { FakeProcess } from './testing/fake-process'
+import { defineHandler, type Handler } from '../packages/host/src/handler'
+import type { UioMap } from '../packages/host/src/kernel/port'
+import { Status } from '../packages/host/src/scsi'
+import { FakeKernel, held, LockingBackend, LogLines, ramHandler, type TreeDevice } from '../packages/host/src/testing'
+import { FrontEndBench } from '../packages/host/src/testing/front-end-bench'
+import { HandlerHost } from '../packages/host/src/supervisor/handler-host'
+import { RemoteKernelDevice } from '../packages/host/src/supervisor/remote-kernel-device'
+import type { RemoteUnit } from '../packages/host/src/supervisor/remote-unit'
+import { FakeProcess } from './lib/fake-process'
 
 const disk: TreeDevice = { minor: 0, device: 'disk', cfgstring: 'far/' }
 const second: TreeDevice = { minor: 1, device: 'second', cfgstring: 'far/two' }
