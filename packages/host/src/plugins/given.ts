@@ -5,7 +5,7 @@ import { HANDLER_API_VERSION } from '../handler/version'
 import type { Accepted } from './validate'
 
 /** The program knows what it gives its own handlers: any options will do. */
-const anything = (): ValidateFunction => (() => true) as unknown as ValidateFunction
+const anything = (() => true) as unknown as ValidateFunction
 
 /** A handler that the program has in its hands: no package, no manifest, nothing to load. Throws E_HANDLER_SHAPE. */
 export function givenHandler(given: Handler): Accepted {

@@ -193,7 +193,7 @@ export class HandlerRegistry {
 
   /** Throws E_OPTIONS when the structured options of a device do not fit its handler. */
   checkOptions(subtype: string, options: unknown, device: string): void {
-    checkOptions(this.find(subtype).options?.(), options, device, subtype)
+    checkOptions(this.find(subtype).options, options, device, subtype)
   }
 
   get warnings(): Refusal[] {

@@ -30,8 +30,7 @@ export interface Accepted {
   readonly manifest: HandlerManifest
   /** Absolute path of the module to import. */
   readonly entry: string
-  /** The check of its options. */
-  readonly options: (() => ValidateFunction) | undefined
+  readonly options: ValidateFunction | undefined
   /** Odd, but no reason to refuse. */
   readonly warnings: readonly Refusal[]
   /** What the code is: differs when other code is there. Of packages of the handler root, the digest they were enabled with. */
@@ -59,7 +58,7 @@ export class Validator {
     return origin === 'bundled' ? (this.own ??= schemaCompiler(true)) : (this.others ??= schemaCompiler())
   }
 
-  private optionsOf(c: Candidate, { options }: HandlerManifest): Accepted['options'] | BadSchema {
+  private optionsOf(c: Candidate, { options }: HandlerManifest): (() => ValidateFunction) | BadSchema | undefined {
     if (!options) return undefined
     const built = c.origin === 'bundled' ? builtValidator(options) : undefined
     if (built) return built
@@ -80,7 +79,11 @@ export class Validator {
     if (typeof entry !== 'string') return refusal('E_HANDLER_ENTRY', c, entry.field, entry.wanted, entry.found)
     const unsafe = c.origin === 'bundled' ? undefined : this.env.guard.check(entry)
     if (unsafe) return refusal('E_HANDLER_UNSAFE_PATH', c, unsafe.path, unsafe.wanted, unsafe.found)
-    return { candidate: c, manifest, entry, options, warnings: this.warnings(c), identity: `${c.version} ${c.real}` }
+    return {
+      candidate: c, manifest, entry, warnings: this.warnings(c), identity: `${c.version} ${c.real}`,
+      // Loaded when the options of a device are looked at.
+      get options() { return options?.() },
+    }
   }
 
   /** First, because a manifest for another API may have fields that this one does not know. */
