@@ -79,11 +79,12 @@ async function native() {
 
 async function typescript() {
   const sources = ['packages', 'native', 'examples'].flatMap((folder) => filesBelow(folder, (n) => /\.ts$|^(package|tsconfig)\.json$/.test(n)))
-  const print = fingerprint([...sources, 'tsconfig.json', 'tsconfig.base.json'])
+  const print = fingerprint([...sources, 'tsconfig.json', 'tsconfig.base.json', 'scripts/validators.mjs'])
   const built = existsSync(inRoot('packages/host/dist/cli.js'))
   if (built && isCurrent('typescript', print)) return
   await step('compiling TypeScript', (progress) =>
     run(process.execPath, ['node_modules/typescript/bin/tsc', '-b', ...(built ? [] : ['--force'])], { progress }).then(() => undefined))
+  await run(process.execPath, ['scripts/validators.mjs'])
   markCurrent('typescript', print)
 }
 

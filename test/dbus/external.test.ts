@@ -1,4 +1,4 @@
-import { DbusService } from '../../packages/host/src/control'
+import { DbusService } from '../../packages/host/src/control/dbus'
 import { dbusNext } from '../../packages/host/src/control/dbus-next'
 import { type DbusConnection, DbusVariant } from '../../packages/host/src/control/dbus-transport'
 import { DbusTree } from '../../packages/host/src/control/dbus-tree'

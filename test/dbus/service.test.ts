@@ -1,4 +1,5 @@
-import { DbusService, type HandlerSource } from '../../packages/host/src/control'
+import type { HandlerSource } from '../../packages/host/src/control'
+import { DbusService } from '../../packages/host/src/control/dbus'
 import { Status, type Change } from '../../packages/host/src/handler'
 import { PrivateBus, privateBus, watchSignals } from '../lib/bus'
 import { describeIf, requires } from '../lib/requires'

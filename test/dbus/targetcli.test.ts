@@ -1,4 +1,4 @@
-import { DbusService } from '../../packages/host/src/control'
+import { DbusService } from '../../packages/host/src/control/dbus'
 import { privateBus } from '../lib/bus'
 import { describeIf, type Lack, requires } from '../lib/requires'
 import { spawnSync } from 'node:child_process'

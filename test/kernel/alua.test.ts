@@ -74,7 +74,7 @@ kernelCases('target port groups', {
     'lost backend without another path: nobody is thrown out, I/O goes on when it is back': `
       sd=$(disk 1); settled; : > /run/d1/calls
       touch /run/d1/away
-      ( for i in $(seq 600); do calls d1 | grep -q 'reopen reopen' && break; sleep 0.1; done; rm /run/d1/away ) &
+      ( for ((i = 0; i < 600; i++)); do calls d1 | grep -q 'reopen reopen' && break; nap 0.1; done; rm /run/d1/away ) &
       step 'write that waits' dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
       step 'read' dd if=/dev/$sd of=/dev/null bs=64k count=16 iflag=direct
       calls d1 | grep -q '^close reopen reopen' || fail "$(calls d1)"

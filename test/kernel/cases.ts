@@ -10,13 +10,14 @@ export interface KernelCases extends Omit<VmOptions, 'script'> {
   readonly cases: Readonly<Record<string, string>>
   /** What is needed besides the machine. */
   readonly requires?: Lack
-  /** Runs before the machine starts, to make what `drives` name. */
-  readonly prepare?: () => Promise<void>
+  /** Runs before the machine starts, to make what `drives` name, or what scripts are told: variables of theirs. */
+  readonly prepare?: () => Promise<Readonly<Record<string, number>> | void>
   /** What one case printed; for tests that look into it. */
   readonly look?: Readonly<Record<string, (printed: string) => void>>
 }
 
-const scriptOf = ({ setup = '', cases }: KernelCases): string => [
+const scriptOf = ({ setup = '', cases }: KernelCases, variables: Readonly<Record<string, number>>): string => [
+  ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
   setup,
   'echo "begin 0"',
   ...Object.values(cases).map((body, i) => `(\n${body}\n)\necho "end ${i} $?"\necho "begin ${i + 1}"`),
@@ -41,8 +42,8 @@ export function kernelCases(title: string, all: KernelCases): void {
   describeIf(requires.all(requiresKernelVm(), all.requires), title, () => {
     let vm: Vm | undefined
     beforeAll(async () => {
-      await all.prepare?.()
-      vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all) })
+      const variables = (await all.prepare?.()) ?? {}
+      vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all, variables) })
     })
     afterAll(() => vm?.close())
     Object.keys(all.cases).forEach((name, i) => {

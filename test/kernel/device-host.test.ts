@@ -23,7 +23,7 @@ const helpers = `
     dmesg | grep -iE 'broken|I/O error|offlin' && fail 'the kernel complains'
     no_d_state; grep -oE '(read|write): IOPS[^(]*' /run/fio.out
   }
-  await_long() { local end=$((SECONDS + 90)); while [ $SECONDS -lt $end ]; do eval "$2" && { echo "ok $1"; return; }; sleep 0.1; done; tcmu-host devices; tail -n 30 /run/host.log; fail "$1"; }
+  await_long() { local end=$((SECONDS + 90)); while [ $SECONDS -lt $end ]; do eval "$2" && { echo "ok $1"; return; }; nap 0.1; done; tcmu-host devices; tail -n 30 /run/host.log; fail "$1"; }
   state() { tcmu-host devices | awk -v name=$1 '$2 == name { print $4 }'; }
   blocked() { cat $core/$1/action/block_dev; }
   read_one() { dd if=/dev/$1 of=/dev/null bs=4k count=1 iflag=direct status=none; }`

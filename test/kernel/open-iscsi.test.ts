@@ -3,28 +3,47 @@ import { HandlerRoot } from '../lib/handler-root'
 import { inRepository } from '../lib/repository'
 import { describeIf } from '../lib/requires'
 import { bench } from '../lib/serve'
+import { Barrier } from './barrier'
+import { kernelCases } from './cases'
 import { requiresKernelVm, Vm } from './vm'
 
 const MINUTES_MS = 900_000
+const b = bench()
 
-describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
-  const b = bench()
-  const vms: Vm[] = []
-  const boot = (script: string): Vm => {
-    const vm = new Vm({ script })
-    vms.push(vm)
-    return vm
-  }
-  afterEach(async () => {
-    await Promise.all(vms.splice(0).map((vm) => vm.close()))
-  })
+/** What the initiator and the target may agree on, beyond its defaults. */
+const agreements = (() => {
+  const session = 'node.session.iscsi'
+  const connection = 'node.conn[0].iscsi'
+  return [
+    `${session}.ImmediateData No ${session}.InitialR2T Yes`,
+    `${session}.FirstBurstLength 1000 ${session}.MaxBurstLength 7000 ${connection}.MaxRecvDataSegmentLength 1030 ${connection}.MaxXmitDataSegmentLength 518 ${connection}.HeaderDigest CRC32C ${connection}.DataDigest CRC32C`,
+    `${session}.MaxOutstandingR2T 8 ${session}.InitialR2T Yes ${session}.MaxBurstLength 8192 ${session}.FirstBurstLength 8192`,
+  ]
+})()
 
-  test('takes a LUN as a disk with a write cache, FUA, and thin provisioning', async () => {
-    writeFileSync(b.path('ro.img'), Buffer.alloc(2 ** 24, 0x5a))
-    const host = await b.start({ luns: [b.fileLun('a', '256M'), b.fileLun('b', '512M').replace(',cfg', ',blocksize=4096,cfg'), `name=ro,readonly,cfgstring=file/${b.path('ro.img')}`] })
-    await boot(`
-      record ${host.port} node.conn[0].iscsi.HeaderDigest CRC32C node.conn[0].iscsi.DataDigest CRC32C
-      login ${host.port}; a=$(disk 0); b=$(disk 1); ro=$(disk 2); sleep 2
+const auth = 'node.session.auth'
+const secrets = { one: 'of-the-initiator', two: 'of-the-target-too' }
+const chap = `${auth}.authmethod CHAP ${auth}.username joe ${auth}.password ${secrets.one}`
+const loginTo = (port: string): string => `iscsiadm -m node -T $target -p 10.0.2.2:${port} --login`
+
+/** A host for each case; their ports are variables of the scripts. */
+async function hosts(): Promise<Record<string, number>> {
+  writeFileSync(b.path('ro.img'), Buffer.alloc(2 ** 24, 0x5a))
+  for (const [name, secret] of Object.entries(secrets)) writeFileSync(b.path(name), secret, { mode: 0o600 })
+  const large = (name: string): string => b.fileLun(name, '512M').replace(',cfg', ',blocksize=4096,cfg')
+  const disk = await b.start({ luns: [b.fileLun('a', '256M'), large('b'), `name=ro,readonly,cfgstring=file/${b.path('ro.img')}`] })
+  const files = await b.start({ luns: [b.fileLun('e', '256M'), large('x')] })
+  const negotiated = await b.start({ luns: [b.fileLun('n', '64M')] })
+  const secret = await b.start({ args: ['--chap-user', 'joe', '--chap-secret-file', b.path('one'), '--chap-mutual-user', 'target', '--chap-mutual-secret-file', b.path('two')] })
+  return { disk: disk.port, files: files.port, negotiated: negotiated.port, chap: secret.port }
+}
+
+kernelCases('the initiator of the Linux kernel', {
+  prepare: hosts,
+  cases: {
+    'takes a LUN as a disk with a write cache, FUA, and thin provisioning': `
+      record $disk node.conn[0].iscsi.HeaderDigest CRC32C node.conn[0].iscsi.DataDigest CRC32C
+      login $disk; a=$(disk 0); b=$(disk 1); ro=$(disk 2); sleep 2
       quiet 'no such message'
       attribute() { step "$1 $2" cat $1; [ "$last" = "$2" ] || { echo "failed: it is $last"; exit 1; }; }
       attribute /sys/block/$a/queue/write_cache 'write back'
@@ -57,13 +76,9 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
       step report sg_persist -n -s /dev/$a; says 'the holder' 'Reservation holder'
       step clear sg_persist -n --out --clear --param-rk=0xabc /dev/$a
       refused 'write to the read-only one' dd if=/dev/zero of=/dev/$ro bs=512 count=1 oflag=direct
-      logout ${host.port}; quiet 'no such message'`).ended()
-  }, MINUTES_MS)
-
-  test('makes file systems on it, discards, and finds every file again', async () => {
-    const host = await b.start({ luns: [b.fileLun('e', '256M'), b.fileLun('x', '512M').replace(',cfg', ',blocksize=4096,cfg')] })
-    await boot(`
-      record ${host.port}; login ${host.port}
+      logout $disk; quiet 'no such message'`,
+    'makes file systems on it, discards, and finds every file again': `
+      record $files; login $files
       files() { # FILE SYSTEM, DISK
         step "blkdiscard" blkdiscard /dev/$2; step "blkdiscard -z" blkdiscard -z -o 1M -l 8M /dev/$2
         step "mkfs.$1" mkfs.$1 -q /dev/$2; step "mount" mount -o discard /dev/$2 /disk
@@ -76,37 +91,32 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
       }
       files ext4 $(disk 0); step e2fsck e2fsck -fn /dev/$(disk 0)
       files xfs $(disk 1); step xfs_repair xfs_repair -n /dev/$(disk 1)
-      logout ${host.port}; quiet 'no such message'`).ended()
-  }, MINUTES_MS)
+      logout $files; quiet 'no such message'`,
+    'keeps its data right whatever is negotiated': `
+      ${agreements.map((a) => `record $negotiated ${a}; login $negotiated; verify $(disk 0) --bsrange=512-512k --blockalign=512 --size=8M; logout $negotiated`).join('\n')}
+      quiet 'no such message'`,
+    'logs in with CHAP both ways, and not with a wrong secret': `
+      record $chap; refused 'no secret' ${loginTo('$chap')}; says why 'authorization failure'
+      record $chap ${chap}x; refused 'wrong secret' ${loginTo('$chap')}; says why 'authorization failure'
+      record $chap ${chap}; login $chap; logout $chap
+      record $chap ${chap} ${auth}.username_in target ${auth}.password_in ${secrets.two}; login $chap; logout $chap
+      record $chap ${chap} ${auth}.username_in target ${auth}.password_in ${secrets.two}x; refused 'wrong target' ${loginTo('$chap')}; says why 'login failure'
+      record $chap ${chap} ${auth}.chap_algs SHA256; login $chap; logout $chap`,
+  },
+})
 
-  test('keeps its data right whatever is negotiated', async () => {
-    const host = await b.start({ luns: [b.fileLun('n', '64M')] })
-    const session = 'node.session.iscsi'
-    const connection = 'node.conn[0].iscsi'
-    const agreements = [
-      `${session}.ImmediateData No ${session}.InitialR2T Yes`,
-      `${session}.FirstBurstLength 1000 ${session}.MaxBurstLength 7000 ${connection}.MaxRecvDataSegmentLength 1030 ${connection}.MaxXmitDataSegmentLength 518 ${connection}.HeaderDigest CRC32C ${connection}.DataDigest CRC32C`,
-      `${session}.MaxOutstandingR2T 8 ${session}.InitialR2T Yes ${session}.MaxBurstLength 8192 ${session}.FirstBurstLength 8192`,
-    ]
-    await boot(agreements.map((a) => `record ${host.port} ${a}; login ${host.port}; verify $(disk 0) --bsrange=512-512k --blockalign=512 --size=8M; logout ${host.port}`).join('\n') + `
-      quiet 'no such message'`).ended()
-  }, MINUTES_MS)
-
-  test('logs in with CHAP both ways, and not with a wrong secret', async () => {
-    const secrets = { one: 'of-the-initiator', two: 'of-the-target-too' }
-    for (const [name, secret] of Object.entries(secrets)) writeFileSync(b.path(name), secret, { mode: 0o600 })
-    const host = await b.start({ args: ['--chap-user', 'joe', '--chap-secret-file', b.path('one'), '--chap-mutual-user', 'target', '--chap-mutual-secret-file', b.path('two')] })
-    const auth = 'node.session.auth'
-    const chap = `${auth}.authmethod CHAP ${auth}.username joe ${auth}.password ${secrets.one}`
-    const login = `iscsiadm -m node -T $target -p 10.0.2.2:${host.port} --login`
-    await boot(`
-      record ${host.port}; refused 'no secret' ${login}; says why 'authorization failure'
-      record ${host.port} ${chap}x; refused 'wrong secret' ${login}; says why 'authorization failure'
-      record ${host.port} ${chap}; login ${host.port}; logout ${host.port}
-      record ${host.port} ${chap} ${auth}.username_in target ${auth}.password_in ${secrets.two}; login ${host.port}; logout ${host.port}
-      record ${host.port} ${chap} ${auth}.username_in target ${auth}.password_in ${secrets.two}x; refused 'wrong target' ${login}; says why 'login failure'
-      record ${host.port} ${chap} ${auth}.chap_algs SHA256; login ${host.port}; logout ${host.port}`).ended()
-  }, MINUTES_MS)
+describeIf(requiresKernelVm(), 'the initiator of the Linux kernel, and a host that fails it', () => {
+  const barrier = new Barrier()
+  const vms: Vm[] = []
+  const boot = (script: string): Vm => {
+    const vm = new Vm({ script })
+    vms.push(vm)
+    return vm
+  }
+  afterEach(async () => {
+    await Promise.all(vms.splice(0).map((vm) => vm.close()))
+  })
+  afterAll(() => barrier.close())
 
   test('goes on after kill -9 of the host, nothing lost', async () => {
     const luns = [b.fileLun('k', '64M')]
@@ -132,16 +142,15 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel', () => {
     await root.enable('stuck')
     const gate = b.path('gate')
     const host = await b.start({ luns: [`name=s,size=16M,cfgstring=stuck/${gate}`] })
-    const vm = boot(`
+    const vm = boot(`${await barrier.script()}
       record ${host.port}; login ${host.port}; s=$(disk 0); sleep 2; echo 5 > /sys/block/$s/device/timeout
-      echo 'ready'; sleep 3
+      meet ready
       verify $s --bs=64k --rw=write --size=1M & fio=$!
       answered() { for i in $(seq 90); do iscsiadm -m session -s | grep -q 'tmfrsp_pdus: [1-9]' && return; sleep 1; done; return 1; }
       answered || { echo 'failed: no answer to task management'; exit 1; }
       echo 'aborted'; wait $fio || exit 1
       logout ${host.port}; quiet 'no such message'`)
-    await vm.said('ready')
-    writeFileSync(gate, '')
+    await barrier.meet(vm, 'ready', () => writeFileSync(gate, ''))
     await vm.said('aborted')
     rmSync(gate)
     await vm.ended()

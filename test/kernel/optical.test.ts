@@ -25,9 +25,9 @@ const functions = `
 # cd NUMBER: name of the drive that is LUN NUMBER, as soon as it is there.
 cdrom() {
   local d i
-  for i in $(seq 200); do
+  for ((i = 0; i < 200; i++)); do
     for d in /sys/class/scsi_device/*:"$1"/device/block/sr*; do [ -d "$d" ] && { echo "\${d##*/}"; return; }; done
-    sleep 0.1
+    nap 0.1
   done
   echo "LUN $1 does not come" >&2
 }

@@ -14,10 +14,13 @@ refused() {
 says() { grep -qF -- "$2" <<< "$last" || { printf 'failed %s: no "%s" in\n%s\n' "$1" "$2" "$last"; exit 1; }; echo "ok $1"; }
 equal() { [ "$2" = "$3" ] || { printf 'failed %s: it is "%s", not "%s"\n' "$1" "$2" "$3"; exit 1; }; echo "ok $1"; }
 fail() { echo "failed: $*"; exit 1; }
+# nap SECONDS: sleep without starting a process, six million instructions that whatever is waited for could have. Nobody writes to that pipe.
+mkfifo /run/never; exec 9<> /run/never
+nap() { read -rt "$1" <&9 || :; }
 # eventually NAME COMMAND...: it succeeds within ten seconds.
 eventually() {
   local name=$1 i; shift
-  for i in $(seq 100); do "$@" > /dev/null 2>&1 && { echo "ok $name"; return; }; sleep 0.1; done
+  for ((i = 0; i < 100; i++)); do "$@" > /dev/null 2>&1 && { echo "ok $name"; return; }; nap 0.1; done
   fail "$name: not within 10 s: $*"
 }
 
@@ -44,9 +47,9 @@ logout() { step logout iscsiadm -m node -T $target -p "$(portal "$1")" --logout;
 # disk LUN [HOST]: its name below /dev, as soon as it is there; HOST is the number of the SCSI host when there are several.
 disk() {
   local d i
-  for i in $(seq 200); do
-    for d in /sys/class/scsi_disk/${2:-*}:*:"$1"; do [ -d "$d/device/block" ] && { ls "$d/device/block"; return; }; done
-    sleep 0.1
+  for ((i = 0; i < 400; i++)); do
+    for d in /sys/class/scsi_disk/${2:-*}:*:"$1"/device/block/*; do [ -d "$d" ] && { echo "${d##*/}"; return; }; done
+    nap 0.05
   done
   echo "LUN $1 does not come" >&2
 }
@@ -62,27 +65,32 @@ verify() { step "fio $1" fio --name=v --filename="/dev/$1" --direct=1 --ioengine
 # --- the host as the TCMU daemon. Its output is in /run/host.out and /run/host.log, its process id in /run/host.pid.
 lio=/sys/kernel/config/target
 core=$lio/core/user_0
-daemon() { cat /run/host.pid; }
+daemon() { echo "$(< /run/host.pid)"; }
 # serve [ARGUMENT]...: start it and wait until it is ready. Off the message bus unless --dbus is among the arguments.
 serve() {
-  local bus=--no-dbus i
+  local bus=--no-dbus i said
   case " $* " in *' --dbus '*) bus=;; esac
   : > /run/host.out
-  tcmu-host serve --frontend tcmu $bus "$@" > /run/host.out 2>> /run/host.log < /dev/null &
+  tcmu-host serve --frontend tcmu $bus "$@" > /run/host.out 2>> /run/host.log < /dev/null 9>&- &
   echo $! > /run/host.pid
-  for i in $(seq 600); do
-    grep -q '^ready' /run/host.out && { echo "ok serve"; return; }
+  for ((i = 0; i < 1200; i++)); do
+    read -r said < /run/host.out && [[ $said = ready* ]] && { echo "ok serve"; return; }
     alive || { tail -n 20 /run/host.log; fail "the host ended"; }
-    sleep 0.1
+    nap 0.05
   done
   tail -n 20 /run/host.log; fail "the host is not ready"
 }
-alive() { [ -d "/proc/$(daemon)" ] && ! grep -q '^State:.*Z' "/proc/$(daemon)/status" 2> /dev/null; }
+# Neither gone nor waited for.
+alive() {
+  local pid state=Z
+  read -r pid < /run/host.pid; read -r _ _ state _ 2> /dev/null < "/proc/$pid/stat"
+  [ "$state" != Z ]
+}
 # end_daemon SIGNAL [SECONDS]: send it, wait until the process is gone.
 end_daemon() {
   local i
   kill "-$1" "$(daemon)"
-  for i in $(seq $((${2:-20} * 20))); do alive || { echo "ok end by $1"; return; }; sleep 0.05; done
+  for ((i = 0; i < ${2:-20} * 50; i++)); do alive || { echo "ok end by $1"; return; }; nap 0.02; done
   grep State "/proc/$(daemon)/status"; fail "the host does not end on $1"
 }
 # make NAME CFGSTRING BYTES [CONTROL]...: a backstore of HBA 0, made by hand; more control keys are written before it is enabled.

@@ -20,7 +20,7 @@ const load = `
   }
   unblocked() { [ "$(cat $core/$1/action/block_dev)" = unblocked ] || fail "$1 is $(cat $core/$1/action/block_dev)"; }
   generic() { ls /sys/block/$1/device/scsi_generic; }
-  await_long() { local i; for i in $(seq 600); do eval "$2" && { echo "ok $1"; return; }; sleep 0.1; done; fail "$1"; }`
+  await_long() { local i; for ((i = 0; i < 600; i++)); do eval "$2" && { echo "ok $1"; return; }; nap 0.1; done; fail "$1"; }`
 
 kernelCases('what the host withstands', {
   runMs: 1_800_000,

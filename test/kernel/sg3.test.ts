@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { describeIf } from '../lib/requires'
 import { bench } from '../lib/serve'
+import { Barrier } from './barrier'
 import { requiresKernelVm, Vm } from './vm'
 
 const MINUTES_MS = 600_000
@@ -22,6 +23,8 @@ const functions = `
 describeIf(requiresKernelVm(), 'sg3_utils and the disk driver of the Linux kernel', () => {
   const b = bench()
   const vms: Vm[] = []
+  const barrier = new Barrier()
+  afterAll(() => barrier.close())
   const boot = (name: string, script: string): Vm => {
     const vm = new Vm({ name, script: functions + script })
     vms.push(vm)
@@ -91,33 +94,30 @@ describeIf(requiresKernelVm(), 'sg3_utils and the disk driver of the Linux kerne
   test('discard and fstrim reach the file as holes, write zeroes as zeroes', async () => {
     const host = await b.start({ luns: [b.fileLun('h', '256M')] })
     const stored = (): number => statSync(b.path('h.img')).blocks * STAT_BLOCK
-    const vm = boot('holes', `
+    const vm = boot('holes', `${await barrier.script()}
       record ${host.port}; login ${host.port}; h=$(disk 0); sleep 2
       q=/sys/block/$h/queue
       equal 'write cache' "$(cat $q/write_cache)" 'write back'
       equal 'FUA' "$(cat $q/fua)" 1
       [ "$(cat $q/discard_max_bytes)" -gt 0 ] || fail 'no discard'; [ "$(cat $q/write_zeroes_max_bytes)" -gt 0 ] || fail 'no write zeroes'
       equal 'provisioning' "$(cat /sys/class/scsi_disk/*:0/provisioning_mode)" unmap
-      step 'write' dd if=/dev/urandom of=/dev/$h bs=1M count=64 oflag=direct conv=fsync; echo written; sleep 4
-      step 'discard' blkdiscard /dev/$h; echo discarded; sleep 4
+      step 'write' dd if=/dev/urandom of=/dev/$h bs=1M count=64 oflag=direct conv=fsync; meet written
+      step 'discard' blkdiscard /dev/$h; meet discarded
       step 'write' dd if=/dev/urandom of=/dev/$h bs=1M count=32 oflag=direct conv=fsync
-      step 'write zeroes' blkdiscard -z -l 32M /dev/$h; cmp -n 33554432 /dev/$h /dev/zero || fail 'not zero'; echo zeroed; sleep 4
+      step 'write zeroes' blkdiscard -z -l 32M /dev/$h; cmp -n 33554432 /dev/$h /dev/zero || fail 'not zero'; meet zeroed
       step 'mkfs' mkfs.ext4 -q /dev/$h; mkdir -p /disk; step 'mount' mount /dev/$h /disk
-      head -c 64M /dev/urandom > /disk/big; sync; echo filled; sleep 4
-      rm /disk/big; sync; step 'fstrim' fstrim -v /disk; echo trimmed; sleep 4
+      head -c 64M /dev/urandom > /disk/big; sync; meet filled
+      rm /disk/big; sync; step 'fstrim' fstrim -v /disk; meet trimmed
       umount /disk; logout ${host.port}; quiet 'no such message'`)
-    await vm.said('written')
-    expect(stored()).toBeGreaterThanOrEqual(64 * MiB)
-    await vm.said('discarded')
-    expect(stored()).toBeLessThan(MiB)
-    await vm.said('zeroed')
-    // The kernel asks for zeroes that keep their storage (BLKZEROOUT: WRITE SAME without UNMAP): the file has zeroes, and no hole.
-    expect(stored()).toBeGreaterThanOrEqual(32 * MiB)
-    expect(stored()).toBeLessThan(33 * MiB)
-    await vm.said('filled')
-    expect(stored()).toBeGreaterThanOrEqual(64 * MiB)
-    await vm.said('trimmed')
-    expect(stored()).toBeLessThan(32 * MiB)
+    await barrier.meet(vm, 'written', () => expect(stored()).toBeGreaterThanOrEqual(64 * MiB))
+    await barrier.meet(vm, 'discarded', () => expect(stored()).toBeLessThan(MiB))
+    await barrier.meet(vm, 'zeroed', () => {
+      // The kernel asks for zeroes that keep their storage (BLKZEROOUT: WRITE SAME without UNMAP): the file has zeroes, and no hole.
+      expect(stored()).toBeGreaterThanOrEqual(32 * MiB)
+      expect(stored()).toBeLessThan(33 * MiB)
+    })
+    await barrier.meet(vm, 'filled', () => expect(stored()).toBeGreaterThanOrEqual(64 * MiB))
+    await barrier.meet(vm, 'trimmed', () => expect(stored()).toBeLessThan(32 * MiB))
     await vm.ended()
   }, MINUTES_MS)
 })

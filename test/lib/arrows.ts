@@ -25,7 +25,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   testing: ['wire', 'scsi', 'ring', 'device', 'handler', 'filter', 'kernel', 'errors'],
 }
 /** Files at the top of packages/host/src that put the rooms together. */
-export const composers = ['host', 'handler-set', 'trace', 'port-group', 'open-devices', 'index', 'cli']
+export const composers = ['host', 'host-options', 'host-hooks', 'handler-set', 'trace', 'port-group', 'open-devices', 'index', 'cli']
 
 /** What other packages may import of this repository. */
 const handlerPackage = ['@tcmu/host/handler', '@tcmu/host/scsi']

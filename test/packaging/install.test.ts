@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { program } from '../../packages/host/src/cli/program'
-import { DbusService } from '../../packages/host/src/control'
+import { DbusService } from '../../packages/host/src/control/dbus'
 import { parseTcmuConf } from '../../packages/host/src/control/tcmu-conf'
 import { keepWatchdog, tellReady } from '../../packages/host/src/cli/watchdog'
 import { privateBus } from '../lib/bus'

@@ -67,7 +67,7 @@ export class Eraser {
   private begin(at: number, to: number, keep: boolean): number | Promise<number> {
     const { mapping, tables, writeBack, reader } = this.parts
     const l1 = mapping.tableOf(at)
-    const table = mapping.l1Host[l1]!
+    const table = mapping.l1.host[l1]!
     if (table < 0) throw reader.damage(at)
     if (table === 0 && this.bare(at)) return (l1 + 1) * mapping.tableSpan - at
     const again = (work: Promise<unknown>): Promise<number> => work.then(() => 0)

@@ -1,33 +1,13 @@
 import type { IoFile } from '@tcmu/host/handler'
-import { type Piece, readBytes } from './disk'
-import { Entry, SUBCLUSTERS, SubclusterBits, TWO32 } from './format'
-import { type ImageHeader } from './header'
-import { MAX_SLICE, type Changes, type Slice, SliceCache } from './slices'
+import { entryFor, type EntryForm, formOf, hostOf, type Plausible } from './entry-form'
+import { Entry, SUBCLUSTERS, SubclusterBits } from './format'
+import type { ImageHeader } from './header'
+import { L1Table } from './l1-table'
+import { MAX_SLICE, type Slice, SliceCache } from './slices'
 
 /** What a stretch of the disk is, in one layer. */
 export const Kind = { UNALLOCATED: 0, ZERO: 1, DATA: 2, COMPRESSED: 3, BAD: 4 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
-
-/** How entries are written in one version: masks over the two halves. */
-export interface EntryForm {
-  readonly compressed: number
-  /** 0 in version 1: every cluster may be written in place. */
-  readonly copied: number
-  readonly hostHigh: number
-  readonly hostLow: number
-  /** "Reads as zeroes"; 0 where there is no such bit. */
-  readonly zero: number
-  readonly reservedHigh: number
-  readonly reservedLow: number
-}
-const formV1: EntryForm = { compressed: 0x80000000, copied: 0, hostHigh: 0x7fffffff, hostLow: 0xffffffff, zero: 0, reservedHigh: 0, reservedLow: 0 }
-const formV2: EntryForm = { compressed: 0x40000000, copied: 0x80000000, hostHigh: 0x00ffffff, hostLow: 0xfffffe00, zero: 0, reservedHigh: 0x3f000000, reservedLow: 0x1ff }
-const formV3: EntryForm = { ...formV2, zero: 1, reservedLow: 0x1fe }
-
-export const formOf = (h: ImageHeader): EntryForm => (h.version === 1 ? formV1 : h.version === 3 && h.entryBytes === 8 ? formV3 : formV2)
-
-/** Whether a cluster that an entry names can be one. `table`: it is an L2 table. */
-export type Plausible = (host: number, table: boolean) => boolean
 
 /** Of an extended entry: which 32nds of the cluster read as zeroes, and which are there. */
 export interface Units {
@@ -35,9 +15,7 @@ export interface Units {
   readonly allocated: number
 }
 
-const L1_SECTOR = 512
 const ENTRY_LOW = Entry.at.low
-const BAD_TABLE = -1
 
 /**
  * From positions of the disk to positions of the file: the L1 table in memory, L2 tables in a cache. `find` leaves its
@@ -72,12 +50,7 @@ export class Mapping {
   private readonly inverseSpan: number
   /** Data lies in a file of its own, at the position it has on the disk. */
   private readonly external: boolean
-  l1Host: Float64Array
-  l1Copied: Uint8Array
-  private readonly l1Dirty = new Set<number>()
-  /** Entries that cannot be, as they are in the file: they stay what they are. */
-  private readonly l1Bad = new Map<number, { high: number; low: number }>()
-  l1Offset: number
+  readonly l1: L1Table
 
   constructor(file: IoFile, header: ImageHeader, cacheBytes: number, private readonly plausible: Plausible) {
     this.form = formOf(header)
@@ -94,32 +67,12 @@ export class Mapping {
     this.tableSpan = header.tableEntries * header.clusterSize
     this.inverse = 1 / header.clusterSize
     this.inverseSpan = 1 / this.sliceSpan
-    this.l1Offset = header.l1Offset
-    this.l1Host = new Float64Array(header.l1Entries)
-    this.l1Copied = new Uint8Array(header.l1Entries)
+    this.l1 = new L1Table(header, this.form)
     this.cache = new SliceCache(file, sliceBytes, cacheBytes, (key) => this.sliceAt(key), (slice) => this.checkSlice(slice))
   }
 
-  /** Read the L1 table. Entries that cannot be are remembered as bad. */
-  async readL1(file: IoFile, header: ImageHeader): Promise<void> {
-    const bytes = await readBytes(file, header.l1Offset, header.l1Entries * Entry.size)
-    const view = new DataView(bytes.buffer)
-    const { form } = this
-    const seen = new Set<number>()
-    for (let i = 0; i < header.l1Entries; i++) {
-      const high = view.getUint32(i * Entry.size)
-      const low = view.getUint32(i * Entry.size + ENTRY_LOW)
-      const host = this.hostOf(high, low)
-      const reserved = header.version === 1 ? (high & 0x80000000) !== 0 : ((high & 0x7f000000) | (low & 0x1ff)) !== 0
-      this.l1Host[i] = reserved || (host !== 0 && (seen.has(host) || !this.plausible(host, true))) ? BAD_TABLE : host
-      seen.add(host)
-      if (this.l1Host[i] === BAD_TABLE) this.l1Bad.set(i, { high, low })
-      this.l1Copied[i] = form.copied === 0 || (high & form.copied) !== 0 ? 1 : 0
-    }
-  }
-
   hostOf(high: number, low: number): number {
-    return (high & this.form.hostHigh) * TWO32 + ((low & this.form.hostLow) >>> 0)
+    return hostOf(this.form, high, low)
   }
 
   private checkSlice(slice: Slice): ReadonlySet<number> | undefined {
@@ -166,7 +119,7 @@ export class Mapping {
 
   private findWithout(offset: number, length: number): boolean {
     const l1 = Math.floor(offset / this.tableSpan)
-    const table = this.l1Host[l1]!
+    const table = this.l1.host[l1]!
     if (table > 0) return false
     this.slice = undefined
     this.kind = table === 0 ? Kind.UNALLOCATED : Kind.BAD
@@ -257,7 +210,7 @@ export class Mapping {
 
   private sliceAt(key: number): number {
     const table = Math.floor(key / this.slicesPerTable)
-    return this.l1Host[table]! + (key - table * this.slicesPerTable) * this.cache.sliceBytes
+    return this.l1.host[table]! + (key - table * this.slicesPerTable) * this.cache.sliceBytes
   }
 
   /** Units that an extended entry maps; for others all or none. */
@@ -291,51 +244,6 @@ export class Mapping {
 
   /** The halves of an entry for a cluster that belongs to it alone. */
   entryFor(host: number): { high: number; low: number } {
-    return { high: (Math.floor(host / TWO32) | this.form.copied) >>> 0, low: host % TWO32 }
-  }
-
-  setTable(l1: number, host: number): void {
-    this.l1Host[l1] = host
-    this.l1Copied[l1] = 1
-    this.l1Dirty.add(Math.floor((l1 * Entry.size) / L1_SECTOR))
-  }
-
-  encodeL1(first: number, count: number): Uint8Array {
-    const bytes = new Uint8Array(count * Entry.size)
-    for (let i = 0; i < count; i++) {
-      const host = this.l1Host[first + i] ?? 0
-      const bad = this.l1Bad.get(first + i)
-      if (bad) Entry.encode(bad, bytes, i * Entry.size)
-      if (host <= 0) continue
-      const copied = this.l1Copied[first + i] ? this.form.copied : 0
-      Entry.encode({ high: (Math.floor(host / TWO32) | copied) >>> 0, low: host % TWO32 }, bytes, i * Entry.size)
-    }
-    return bytes
-  }
-
-  /** Changed parts of the L1 table, as they are now. */
-  takeL1(): Changes {
-    const sectors = [...this.l1Dirty]
-    this.l1Dirty.clear()
-    const per = L1_SECTOR / Entry.size
-    const pieces = sectors.map((s): Piece => ({
-      offset: this.l1Offset + s * L1_SECTOR, bytes: this.encodeL1(s * per, Math.min(per, this.l1Host.length - s * per)),
-    }))
-    return { pieces, done: (written) => { if (!written) for (const s of sectors) this.l1Dirty.add(s) } }
-  }
-
-  /** The L1 table is at another place now, and longer; what changed and was not written yet goes there. */
-  moveL1(offset: number, entries: number): void {
-    const host = new Float64Array(entries)
-    const copied = new Uint8Array(entries).fill(1)
-    host.set(this.l1Host)
-    copied.set(this.l1Copied)
-    this.l1Host = host
-    this.l1Copied = copied
-    this.l1Offset = offset
-  }
-
-  get l1Changed(): boolean {
-    return this.l1Dirty.size > 0
+    return entryFor(this.form, host)
   }
 }

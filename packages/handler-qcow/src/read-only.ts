@@ -5,6 +5,7 @@ import type { ImageHeader } from './header'
 import type { Layer } from './layer'
 import { Mapping } from './mapping'
 import { openDataFile } from './data-file'
+import type { Plausible } from './entry-form'
 import { type Opened } from './open-file'
 import { ImageReader } from './reader'
 import { Territory } from './territory'
@@ -29,7 +30,7 @@ function territoryOf(h: ImageHeader): Territory {
 }
 
 /** Whether an entry can point to `host`: on a boundary, inside the file, and not to metadata. */
-function plausibility(h: ImageHeader, territory: Territory, fileEnd: () => number): (host: number, table: boolean) => boolean {
+function plausibility(h: ImageHeader, territory: Territory, fileEnd: () => number): Plausible {
   const align = h.version === 1 ? 512 : h.clusterSize
   return (host, table) => host % align === 0 && territory.freeAt(host) && host + (table ? tableBytesOf(h) : h.clusterSize) <= fileEnd()
 }
@@ -39,9 +40,10 @@ export async function openBase(context: ChainContext, opened: Opened, fileEnd: (
   const { file, header } = opened
   const territory = territoryOf(header)
   await prepare?.(territory)
-  const mapping = new Mapping(file, header, context.cacheBytes, plausibility(header, territory, fileEnd))
-  await mapping.readL1(file, header)
-  for (const table of mapping.l1Host) if (table > 0) territory.own(table, tableBytesOf(header))
+  const plausible = plausibility(header, territory, fileEnd)
+  const mapping = new Mapping(file, header, context.cacheBytes, plausible)
+  await mapping.l1.read(file, header, plausible)
+  for (const table of mapping.l1.host) if (table > 0) territory.own(table, tableBytesOf(header))
   return { opened, dataFile: await openDataFile(context, opened), mapping, territory }
 }
 

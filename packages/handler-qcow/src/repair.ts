@@ -96,17 +96,17 @@ async function fixCopied(parts: WalkParts, tally: Tally): Promise<number> {
   const { file, header, mapping } = parts
   const single = (host: number): boolean => tally.of(host / header.clusterSize) === 1
   let changed = 0
-  for (let i = 0; i < mapping.l1Host.length; i++) {
-    const table = mapping.l1Host[i]!
+  for (let i = 0; i < mapping.l1.host.length; i++) {
+    const table = mapping.l1.host[i]!
     if (table === 0) continue
-    if ((mapping.l1Copied[i] === 1) !== single(table)) {
-      mapping.setTable(i, table)
-      mapping.l1Copied[i] = single(table) ? 1 : 0
+    if ((mapping.l1.copied[i] === 1) !== single(table)) {
+      mapping.l1.set(i, table)
+      mapping.l1.copied[i] = single(table) ? 1 : 0
       changed++
     }
     if (header.dataFile === undefined) changed += await fixTable(parts, table, single)
   }
-  for (const p of mapping.takeL1().pieces) await writeBytes(file, p.offset, p.bytes)
+  for (const p of mapping.l1.take().pieces) await writeBytes(file, p.offset, p.bytes)
   return changed
 }
 

@@ -20,7 +20,7 @@ export async function grow(image: Image, sizeBytes: number): Promise<void> {
   const entries = Math.ceil(sizeBytes / base.mapping.tableSpan)
   if (entries * Entry.size > MAX_L1_BYTES) throw wrong(`with clusters of ${header.clusterSize} bytes it cannot have ${sizeBytes} bytes`)
   await image.admit()
-  if (entries > base.mapping.l1Host.length) await growL1(image, entries)
+  if (entries > base.mapping.l1.host.length) await growL1(image, entries)
   image.reader.size = sizeBytes
   try {
     await clearNew(image, size, backed)
@@ -51,7 +51,7 @@ async function growL1(image: Image, entries: number): Promise<void> {
   const { mapping } = base
   const clusters = Math.ceil((entries * Entry.size) / header.clusterSize)
   const first = await counted!.takeBehind(clusters)
-  const old = { offset: mapping.l1Offset, length: mapping.l1Host.length * Entry.size }
+  const old = { offset: mapping.l1.offset, length: mapping.l1.host.length * Entry.size }
   await image.writeBack.alone(async () => {
     // What the file has, not what memory has: tables made since then are not on the medium yet.
     const whole = new Uint8Array(clusters * header.clusterSize)
@@ -61,7 +61,7 @@ async function growL1(image: Image, entries: number): Promise<void> {
     const both = Header.encode({ l1Entries: entries, l1Offset: first * header.clusterSize })
     await writeBytes(file, Header.at.l1Entries, both.slice(Header.at.l1Entries, Header.at.refcountTableOffset))
     await file.sync()
-    mapping.moveL1(first * header.clusterSize, entries)
+    mapping.l1.move(first * header.clusterSize, entries)
   })
   if (old.length > 0) counted!.drop(old.offset, old.length)
 }

@@ -1,4 +1,4 @@
-import type { CountedClusters } from './clusters'
+import type { CountedClusters } from './counted-clusters'
 import { Walk, type Visitor, type WalkParts } from './walk'
 
 /**

@@ -23,20 +23,20 @@ export class Tables {
   /** The slice for `offset` may be changed: it is in memory, of a table of its own. */
   ready(offset: number): Slice | undefined {
     const { mapping } = this.parts
-    return mapping.l1Copied[mapping.tableOf(offset)] === 1 ? mapping.cache.get(mapping.keyOf(offset)) : undefined
+    return mapping.l1.copied[mapping.tableOf(offset)] === 1 ? mapping.cache.get(mapping.keyOf(offset)) : undefined
   }
 
   /** Look at `ready` again when this settles. */
   async prepare(offset: number): Promise<void> {
     const { mapping } = this.parts
     const l1 = mapping.tableOf(offset)
-    if (mapping.l1Host[l1]! > 0 && mapping.l1Copied[l1] === 1) {
+    if (mapping.l1.host[l1]! > 0 && mapping.l1.copied[l1] === 1) {
       await mapping.load(offset)
       return
     }
     const there = this.making.get(l1)
     if (there) return there
-    const making = (mapping.l1Host[l1]! > 0 ? this.copy(l1) : this.make(l1)).finally(() => this.making.delete(l1))
+    const making = (mapping.l1.host[l1]! > 0 ? this.copy(l1) : this.make(l1)).finally(() => this.making.delete(l1))
     this.making.set(l1, making)
     return making
   }
@@ -61,16 +61,16 @@ export class Tables {
     const { file, mapping, tableBytes } = this.parts
     const at = await this.room()
     await writeZeroes(file, at, Math.max(tableBytes, mapping.clusterSize))
-    mapping.setTable(l1, at)
+    mapping.l1.set(l1, at)
   }
 
   private async copy(l1: number): Promise<void> {
     const { file, mapping, clusters, tableBytes } = this.parts
-    const from = mapping.l1Host[l1]!
+    const from = mapping.l1.host[l1]!
     const at = await this.room()
     // A shared table is never changed in memory, so the file has all of it.
     await writeBytes(file, at, await readBytes(file, from, tableBytes))
-    mapping.setTable(l1, at)
+    mapping.l1.set(l1, at)
     clusters.drop(from, tableBytes)
   }
 }

@@ -38,9 +38,9 @@ export class Walk {
     await this.visitor.use(0, clusterSize)
     await this.visitor.use(refcounts.tableOffset, refcounts.tableClusters * clusterSize)
     for (const block of refcounts.table) if (block > 0) await this.visitor.use(block, clusterSize)
-    if (mapping.l1Host.length > 0) await this.visitor.use(mapping.l1Offset, mapping.l1Host.length * Entry.size)
+    if (mapping.l1.host.length > 0) await this.visitor.use(mapping.l1.offset, mapping.l1.host.length * Entry.size)
     if (snapshotBytes > 0) await this.visitor.use(header.snapshots.offset, snapshotBytes)
-    await this.tables(mapping.l1Host)
+    await this.tables(mapping.l1.host)
     for (const s of snapshots) await this.snapshot(s)
     await this.bitmaps()
   }

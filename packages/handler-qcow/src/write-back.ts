@@ -31,7 +31,7 @@ export class WriteBack {
 
   get dirty(): boolean {
     const { mapping, refcounts, clusters } = this.parts
-    return mapping.cache.dirty > 0 || mapping.l1Changed || clusters.waiting || (refcounts !== undefined && (refcounts.cache.dirty > 0 || refcounts.fresh))
+    return mapping.cache.dirty > 0 || mapping.l1.changed || clusters.waiting || (refcounts !== undefined && (refcounts.cache.dirty > 0 || refcounts.fresh))
   }
 
   /** Writers should wait for a round before they change more. */
@@ -78,7 +78,7 @@ export class WriteBack {
     const counts = refcounts && (!lazy || all || refcounts.cache.full) ? refcounts.cache.take() : undefined
     const table = refcounts?.takeTable()
     const entries = mapping.cache.take()
-    const l1 = mapping.takeL1()
+    const l1 = mapping.l1.take()
     const dropped = clusters.takeDropped()
     try {
       if (fresh) await file.sync()

@@ -89,7 +89,7 @@ export class ImageWriter {
     const { mapping, parts } = this
     const from = offset + at
     const slice = parts.tables.ready(from)
-    if (!slice) return mapping.l1Host[mapping.tableOf(from)]! < 0 ? Promise.reject(parts.reader.damage(from)) : this.prepare(from)
+    if (!slice) return mapping.l1.host[mapping.tableOf(from)]! < 0 ? Promise.reject(parts.reader.damage(from)) : this.prepare(from)
     mapping.find(from, data.length - at)
     if (mapping.kind === Kind.BAD) return Promise.reject(parts.reader.damage(from))
     if (mapping.kind === Kind.DATA && mapping.copied) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
-import { COMMAND_LINE } from './cli/options'
+import { COMMAND_LINE } from './cli/command-line'
 import { program } from './cli/program'
 import { oneLine, reasonOf } from './errors'
 

@@ -8,7 +8,8 @@ import { type FactLog, handlerLog, type Logger } from './log'
 import {
   type Accepted, discover, type Discovery, type Environment, environment, type HandlerRecord, HandlerRegistry, type ImportModule, importModule, KnownFiles, PathGuard, type RegistryChanges, type RegistryHooks, Trust, TRUST_FILE,
 } from './plugins'
-import { type HandlerHost, type HandlerHostState, type Placement, type PlacementChoices, placementOf, Supervisor } from './supervisor'
+import type { HandlerHost, HandlerHostState, Supervisor } from './supervisor'
+import { type Placement, type PlacementChoices, placementOf } from './supervisor/placement'
 
 export interface HandlerSetOptions {
   readonly handlerRoot?: string
@@ -42,18 +43,25 @@ const hostPackage = dirname(__dirname)
 /** The handlers of a host: found, judged, placed; looked for again when what is installed changes. */
 export class HandlerSet {
   private found: HandlerRegistry | undefined
-  private readonly supervisor: Supervisor
+  private processes: Supervisor | undefined
   private readonly known = new KnownFiles()
   private watch: ConfigWatch | undefined
   private readonly log: FactLog
 
   constructor(private readonly options: HandlerSetOptions) {
     this.log = handlerLog(options.log)
-    this.supervisor = new Supervisor({
-      hostPackage, log: ({ manifest }) => handlerLog(options.log, { handler: manifest.subtype, ...this.packageOf(manifest.subtype) }), current: (subtype) => this.registry.find(subtype),
-      trust: this.root === undefined ? undefined : { root: this.root, asked: options.handlerRootAsked === true },
-      ioEngine: options.ioEngine,
-    })
+  }
+
+  /** Made, and loaded, for the first handler whose code is not to run in this thread. */
+  private get supervisor(): Supervisor {
+    if (this.processes) return this.processes
+    const { log, handlerRootAsked, ioEngine } = this.options
+    const { Supervisor } = require('./supervisor') as typeof import('./supervisor')
+    return (this.processes = new Supervisor({
+      hostPackage, log: ({ manifest }) => handlerLog(log, { handler: manifest.subtype, ...this.packageOf(manifest.subtype) }), current: (subtype) => this.registry.find(subtype),
+      trust: this.root === undefined ? undefined : { root: this.root, asked: handlerRootAsked === true },
+      ioEngine,
+    }))
   }
 
   private get root(): string | undefined {
@@ -118,7 +126,7 @@ export class HandlerSet {
 
   /** Processes and threads that handlers run in. */
   get states(): readonly HandlerHostState[] {
-    return this.supervisor.states()
+    return this.processes?.states() ?? []
   }
 
   /** Log what there is, and follow what is installed from now on. */
@@ -176,8 +184,8 @@ export class HandlerSet {
     if (this.registry.settle((subtype) => this.options.devicesOf(subtype).length > 0)) this.options.changed()
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.watch?.stop()
-    return this.supervisor.close()
+    await this.processes?.close()
   }
 }

@@ -1,90 +1,21 @@
 import { dirname } from 'node:path'
-import { AsyncSeriesHook, SyncBailHook, SyncHook } from 'tapable'
-import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, type LunInput, lunOf, type PortGroupConfig, ControlSocket, DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
+import { type Address, DEFAULT_TARGET, formatAddress, ISCSI_PORT, type LunConfig, lunOf, ControlSocket, type DbusService, mediumMethods, Sequence, serialOf, type Step, within } from './control'
 import { type DeviceRecord, type DeviceRuntime, type DeviceSpec, type HostedDevice, openDevice, recordOf, zonesMethod } from './device'
 import { reasonOf, TcmuError, tcmuError } from './errors'
-import { type Chap, type FrontEnd, listenError, loadFrontEnd, type Portal } from './frontend'
-import { type Handler, HANDLER_API_VERSION, type HandlerIo } from './handler'
-import { createIoEngine, type IoEngineChoice } from './io'
-import { type KernelHost, type KernelOptions, kernelSteps, parseDeviceConfig, type ServeElsewhere } from './kernel'
-import { HostDevice } from './library'
+import { listenError, loadFrontEnd, type Portal } from './frontend'
+import { HANDLER_API_VERSION } from './handler'
+import { HandlerSet } from './handler-set'
+import { hostHooks } from './host-hooks'
+import type { HostOptions, IoEngine } from './host-options'
+import { createIoEngine } from './io'
+import { type KernelHost, kernelSteps, parseDeviceConfig, type ServeElsewhere } from './kernel'
+import type { HostDevice } from './library'
 import { createLog, type FactLog, handlerLog, type Logger } from './log'
 import { PortalGroup } from './port-group'
 import { traceCommands } from './trace'
-import { HandlerSet } from './handler-set'
-import { type Accepted, type Candidate, DeviceFilters, type FilterOptions, type HandlerRegistry, type ImportModule, type Inventory, type PathGuard } from './plugins'
+import { DeviceFilters, type HandlerRegistry, type Inventory } from './plugins'
 import { openModes } from './state/device-modes'
-import { type HandlerHostState, type PlacementChoices, RemoteKernelDevice } from './supervisor'
-import type { DataArea } from './wire'
-
-/** An opener of files for handlers that is closed with the host. */
-export interface IoEngine extends HandlerIo {
-  /** Start what was asked for since the last time. */
-  submit?(): void
-  /** Forget memory before it is unmapped. */
-  release?(area: DataArea): void
-  /** What carries it out, for people. */
-  readonly about?: string
-  close(): Promise<void>
-}
-
-/** Parts that a host makes itself unless it is given others. */
-export interface HostParts {
-  readonly loadModule?: ImportModule
-  readonly openIo?: () => IoEngine | Promise<IoEngine>
-  readonly frontEnd?: () => Promise<FrontEnd>
-  readonly guard?: PathGuard
-}
-
-export interface HostOptions extends FilterOptions {
-  /** Serve the kernel's devices (LIO), and no portal of our own. */
-  readonly kernel?: KernelOptions
-  readonly luns?: readonly LunInput[]
-  /** Handlers by value. With these, packages are only looked for where `handlerRoot` and `handlerPaths` say. */
-  readonly handlers?: readonly Handler[]
-  readonly targetName?: string
-  /** Where the portal listens; false: there is none. Default 127.0.0.1:3260. */
-  readonly portal?: Address | false
-  readonly chap?: Chap
-  readonly acl?: readonly string[]
-  readonly allowOpen?: boolean
-  /** Target port group of the portal. Left out: there are none. */
-  readonly portGroup?: PortGroupConfig
-  readonly handlerRoot?: string
-  readonly handlerRootAsked?: boolean
-  readonly handlerPaths?: readonly string[]
-  /** Folder for what must outlive the process. */
-  readonly stateDir?: string
-  /** Path of the control socket; none when left out. */
-  readonly socket?: string
-  /** Fail when the control socket cannot be had; otherwise that is a warning. */
-  readonly socketAsked?: boolean
-  /** Address of the message bus to be targetcli's service on. Left out or false: none. */
-  readonly dbus?: string | false
-  /** Run handlers of others in processes of their own, and all as `placement` says. Default false: everything runs in this thread. */
-  readonly isolate?: boolean
-  readonly placement?: PlacementChoices
-  /** What carries out file I/O that waits. Default `auto`. */
-  readonly ioEngine?: IoEngineChoice
-  readonly log?: Logger
-  readonly parts?: HostParts
-}
-
-/** Where others attach to a host (DESIGN §9). Tap before it is used. */
-export interface HostHooks {
-  readonly candidate: SyncBailHook<[Candidate], false | undefined>
-  readonly handlerReady: SyncHook<[Handler, Accepted]>
-  readonly deviceAdded: AsyncSeriesHook<[HostedDevice]>
-  readonly deviceRemoved: AsyncSeriesHook<[HostedDevice]>
-}
-
-const hostHooks = (): HostHooks =>
-  Object.freeze({
-    candidate: new SyncBailHook<[Candidate], false | undefined>(['candidate'], 'candidate'),
-    handlerReady: new SyncHook<[Handler, Accepted]>(['handler', 'accepted'], 'handlerReady'),
-    deviceAdded: new AsyncSeriesHook<[HostedDevice]>(['device'], 'deviceAdded'),
-    deviceRemoved: new AsyncSeriesHook<[HostedDevice]>(['device'], 'deviceRemoved'),
-  })
+import type { HandlerHostState } from './supervisor'
 
 const sentenceOf = (e: TcmuError): string => e.message.slice(e.code.length + 2)
 /** A handler that looks at a dead network file system may never answer; who asks over D-Bus gives up after 25 s. */
@@ -181,7 +112,8 @@ export class Host {
   device(name: string): HostDevice {
     const unit = this.deviceNamed(name)
     if (!unit) throw tcmuError('E_NO_DEVICE', { device: name })
-    return new HostDevice(unit)
+    const library = require('./library') as typeof import('./library')
+    return new library.HostDevice(unit)
   }
 
   /** Whether a handler takes a configuration: loads it and asks, opens nothing. True, or the sentence that says what is wrong. */
@@ -278,6 +210,7 @@ export class Host {
     const host = this.filters.has(spec) ? undefined : await this.set.hostOf(subtype)
     if (!host) return undefined
     this.registry.checkOptions(subtype, undefined, at.device)
+    const { RemoteKernelDevice } = require('./supervisor') as typeof import('./supervisor')
     const opening = RemoteKernelDevice.open(at, existing, { host, kernel, log: this.logOf(spec), stateDir: this.options.stateDir })
     await this.traced(spec, opening.then((d) => d.runtime))
     return opening
@@ -317,7 +250,8 @@ export class Host {
       check: (subtype: string, config: string) => this.check(subtype, config),
       device: (name: string) => this.deviceNamed(name),
     }
-    this.dbus = new DbusService({ address, handlers, log: handlerLog(this.log) })
+    const bus = require('./control/dbus') as typeof import('./control/dbus')
+    this.dbus = new bus.DbusService({ address, handlers, log: handlerLog(this.log) })
     return this.dbus.start()
   }
 

@@ -1,6 +1,8 @@
 /** The host as a library: `createHost(options)`. Handlers import `@tcmu/host/handler` instead. */
 export type { DeviceFault, DeviceRecord, HostedDevice } from './device'
-export { createHost, Host, type HostHooks, type HostOptions, type HostParts, type IoEngine } from './host'
+export { createHost, Host } from './host'
+export type { HostHooks } from './host-hooks'
+export type { HostOptions, HostParts, IoEngine } from './host-options'
 export { openDevices } from './open-devices'
 export type { Chap, FrontEnd, FrontEndName, Portal, PortalAddress, PortalOptions, SessionInfo } from './frontend'
 export { type ErrorCode, errorTable, TcmuError } from './errors'

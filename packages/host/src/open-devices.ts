@@ -1,4 +1,5 @@
-import { createHost, type Host, type HostOptions } from './host'
+import { createHost, type Host } from './host'
+import type { HostOptions } from './host-options'
 
 /** Make a host and start it: devices that are open, in one's own program. Without `portal` none listens. */
 export async function openDevices(options: HostOptions): Promise<Host> {

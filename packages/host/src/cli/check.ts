@@ -1,7 +1,8 @@
 import { parseCfgstring, parseSize } from '../control'
 import { quote, reasonOf, tcmuError } from '../errors'
 import { createHost } from '../host'
-import { COMMAND_LINE, type HandlerFlags, handlerOptions, type Surroundings } from './options'
+import { COMMAND_LINE } from './command-line'
+import { type HandlerFlags, handlerOptions, type Surroundings } from './options'
 
 export interface CheckFlags extends HandlerFlags {
   readonly size?: string

@@ -3,10 +3,8 @@ import { readFileSync } from 'node:fs'
 import { type Config, socketPaths, systemBusAddress } from '../control'
 import { quote, reasonOf, tcmuError } from '../errors'
 import { levelNumber, type LogSettings } from '../log'
+import { COMMAND_LINE } from './command-line'
 import type { ServeFlags, Surroundings } from './options'
-
-/** What stands for a file in errors about flags. */
-export const COMMAND_LINE = 'command line'
 
 /** The front end of the kernel's ring has the defaults of the C daemon. */
 const KERNEL = 'tcmu'

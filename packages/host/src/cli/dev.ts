@@ -1,32 +1,24 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type Command, Option } from 'commander'
 import { DEFAULT_TARGET, isLoopback, parseAddress, parseLun } from '../control'
-import { DevSession, traced, type Traced } from '../dev'
+import { DevSession, type Traced } from '../dev'
 import { tcmuError } from '../errors'
 import { createLog } from '../log'
-import { COMMAND_LINE, levelOf } from './daemon'
+import { COMMAND_LINE } from './command-line'
+import { levelOf } from './daemon'
 import { catchFaults, DRAIN_MS, firstSignal } from './serve'
 
-interface DevFlags {
+export interface DevFlags {
   readonly lun: readonly string[]
   readonly portal: string
   readonly trace: Traced
   readonly logLevel?: string
 }
 
-export const develops = (c: Command, exit: (code: number) => void): Command => c
-  .argument('<folder>', 'the package')
-  .addOption(new Option('--lun <text>', 'a logical unit, as `serve` takes it; may be repeated').argParser((value: string, before: readonly string[]) => [...before, value]).default([], 'one of 64 MiB, for the first handler of the package'))
-  .option('--portal <addr:port>', 'loopback address to listen on; port 0 is any free one', '127.0.0.1:0')
-  .addOption(new Option('--trace <which>', 'commands that are shown').choices([...traced]).default('all'))
-  .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug (default: info)')
-  .action(async (folder: string, flags: DevFlags) => exit(await dev(folder, flags)))
-
 const flagError = (key: string, wanted: string, found: string): Error => tcmuError('E_CONFIG', { file: COMMAND_LINE, key, wanted, found })
 
 /** Serve a package from its working folder until a signal. Resolves to the exit code. */
-async function dev(path: string, flags: DevFlags): Promise<number> {
+export async function dev(path: string, flags: DevFlags): Promise<number> {
   const folder = resolve(path)
   const portal = parseAddress(flags.portal)
   const luns = flags.lun.map(parseLun)

@@ -1,7 +1,8 @@
 import { createHost } from '../host'
 import type { FilterRecord } from '../plugins'
-import { table, type ListFlags } from './lists'
+import type { ListFlags } from './handlers'
 import { handlerOptions, type Surroundings } from './options'
+import { table } from './table'
 
 interface Property {
   readonly description?: string

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
-import { callSocket, defaultSocket, type MediumRequest } from '../control'
+import type { MediumRequest } from '../control'
+import { callSocket, defaultSocket } from '../control/socket'
 import { tcmuError } from '../errors'
 import type { Surroundings } from './options'
 

@@ -4,14 +4,13 @@ import {
 } from '../control'
 import { MOST_POLL_US } from '../control/config-schema'
 import { quote, tcmuError } from '../errors'
-import type { HostOptions } from '../host'
+import type { HostOptions } from '../host-options'
 import { systemRoots, tcmuUsable } from '../kernel'
 import { importModule, withSdk } from '../plugins'
-import { parsePlacement, type Placement } from '../supervisor'
+import { parsePlacement, type Placement } from '../supervisor/placement'
 import { createLog, HostLog, type Logger } from '../log'
-import { busOf, COMMAND_LINE, levelOf, logSettings } from './daemon'
-
-export { COMMAND_LINE } from './daemon'
+import { COMMAND_LINE } from './command-line'
+import { busOf, levelOf, logSettings } from './daemon'
 
 type Env = Readonly<Record<string, string | undefined>>
 

@@ -1,18 +1,19 @@
 import { Command, Option } from 'commander'
-import { ioEngineNames } from '../control'
-import { check, type CheckFlags } from './check'
-import { develops } from './dev'
-import { listFilters } from './filters'
-import { examples, filterHelp, handlerHelp, lunHelp } from './help'
-import { installFiles, type InstallFlags } from './install'
+import { ioEngineNames } from '../control/names'
+import { traced } from '../dev/traced'
+import type { CheckFlags } from './check'
+import { commands } from './commands'
+import type { DevFlags } from './dev'
+import type { DevicesFlags } from './devices'
 import { installsHandlers, picksHandlers, ROOT_FLAG } from './handler-commands'
-import { listDevices, type ListFlags, listHandlers } from './lists'
-import { type MediumFlags, moveMedium } from './medium'
+import type { ListFlags } from './handlers'
+import { examples, filterHelp, handlerHelp, lunHelp } from './help'
+import type { InstallFlags } from './install'
+import type { MediumFlags } from './medium'
 import type { ServeFlags, Surroundings } from './options'
-import { serve } from './serve'
-import { testHandler, type TestFlags } from './test'
-import { listZones, type ZonesFlags } from './zones'
-import { hostVersion, versions } from './version'
+import type { TestFlags } from './test'
+import { hostVersion } from './version'
+import type { ZonesFlags } from './zones'
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -53,7 +54,15 @@ const testsHandlers = (c: Command, at: Surroundings, exit: (code: number) => voi
   .option('--block-size <size>', 'bytes of a logical block', '512')
   .option('--volatile', 'what is written need not survive closing')
   .option('--json', 'as JSON')
-  .action(async (folder: string, flags: TestFlags) => exit(await testHandler(folder, flags, at, print)))
+  .action(async (folder: string, flags: TestFlags) => exit(await commands.test().testHandler(folder, flags, at, print)))
+
+const develops = (c: Command, exit: (code: number) => void): Command => c
+  .argument('<folder>', 'the package')
+  .addOption(new Option('--lun <text>', 'a logical unit, as `serve` takes it; may be repeated').argParser(collect).default([], 'one of 64 MiB, for the first handler of the package'))
+  .option('--portal <addr:port>', 'loopback address to listen on; port 0 is any free one', '127.0.0.1:0')
+  .addOption(new Option('--trace <which>', 'commands that are shown').choices([...traced]).default('all'))
+  .option('--log-level <level>', '0 to 5, or crit, error, warning, info, debug (default: info)')
+  .action(async (folder: string, flags: DevFlags) => exit(await commands.dev().dev(folder, flags)))
 
 const movesMedium = (eject: Command, insert: Command, at: Surroundings): void => {
   for (const c of [eject, insert]) {
@@ -61,25 +70,25 @@ const movesMedium = (eject: Command, insert: Command, at: Surroundings): void =>
       .option('--force', 'although an initiator prevents its removal')
       .option('--socket <path>', 'control socket of the host')
   }
-  eject.action(async (device: string, flags: MediumFlags) => moveMedium('eject', { device }, flags, at, print))
+  eject.action(async (device: string, flags: MediumFlags) => commands.medium().moveMedium('eject', { device }, flags, at, print))
   insert.argument('[path]', 'the image (default: the one that was taken out)')
-    .action(async (device: string, config: string | undefined, flags: MediumFlags) => moveMedium('insert', { device, config }, flags, at, print))
+    .action(async (device: string, config: string | undefined, flags: MediumFlags) => commands.medium().moveMedium('insert', { device, config }, flags, at, print))
 }
 
 const installs = (c: Command): Command => c
   .requiredOption('--dest <folder>', 'what they are written below; / for this machine')
   .option('--prefix <path>', 'where bin/tcmu-host is', '/usr')
-  .action((flags: InstallFlags) => installFiles(flags, print))
+  .action((flags: InstallFlags) => commands.installFiles().installFiles(flags, print))
 
 const showsFilters = (c: Command, at: Surroundings): Command => allowsFilters(looksAtHandlers(c))
   .option('--json', 'as JSON')
-  .action((flags: ListFlags) => listFilters(flags, at, print))
+  .action((flags: ListFlags) => commands.filters().listFilters(flags, at, print))
 
 const showsDevices = (c: Command, at: Surroundings): Command => c
   .option('--verbose', 'with the filters before each, and what each callback passes')
   .option('--json', 'as JSON')
   .option('--socket <path>', 'its control socket')
-  .action((flags: ListFlags) => listDevices(flags, at, print))
+  .action((flags: DevicesFlags) => commands.devices().listDevices(flags, at, print))
 
 const showsZones = (c: Command, at: Surroundings): Command => c
   .argument('<device>', 'its name, as in `tcmu-host devices`')
@@ -87,12 +96,12 @@ const showsZones = (c: Command, at: Surroundings): Command => c
   .option('--map', 'as a picture: one cell a zone, colour by condition, filled up to the write pointer')
   .option('--watch', 'draw the picture again and again')
   .option('--socket <path>', "the host's control socket")
-  .action((device: string, flags: ZonesFlags) => listZones(device, flags, at, print))
+  .action((device: string, flags: ZonesFlags) => commands.zones().listZones(device, flags, at, print))
 
 const saysVersion = (c: Command): Command => c
   .option('--json', 'as JSON')
   .action(({ json }: { json?: boolean }) => {
-    const v = versions()
+    const v = commands.version().versions()
     print(json ? JSON.stringify(v) : `tcmu-host ${v.host}\nhandler API ${v.handlerApi}\nNode.js ${v.node}`)
   })
 
@@ -119,10 +128,10 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--allow-open-portal', 'listen on an address that others can reach, without CHAP')
     .option('--state-dir <folder>', 'folder for what must outlive the process, such as persistent reservations')
     .option('--socket <path>', 'control socket (default: tcmu-host.sock in $XDG_RUNTIME_DIR, /run/tcmu/host.sock for root)')
-    .action(async (flags: ServeFlags) => exit(await serve(flags, at)))
+    .action(async (flags: ServeFlags) => exit(await commands.serve().serve(flags, at)))
 
   picksHandlers(looksAtHandlers(command('handlers', 'list the handlers found, and what is disabled or was refused; enable one, or disable it', handlerHelp)), at, print)
-    .action((flags: ListFlags) => listHandlers(flags, at, print))
+    .action((flags: ListFlags) => commands.handlers().listHandlers(flags, at, print))
   showsFilters(command('filters', 'list the filters that may stand before a handler, and their options', filterHelp), at)
   installsHandlers(command, at, print)
 
@@ -139,7 +148,7 @@ export function program(at: Surroundings, exit: (code: number) => void): Command
     .option('--size <size>', 'size of the device, such as 64M or 1G')
     .option('--options <json>', 'structured options, as in the configuration file')
     .option('--json', 'as JSON')
-    .action(async (text: string, flags: CheckFlags) => exit(await check(text, flags, at, print)))
+    .action(async (text: string, flags: CheckFlags) => exit(await commands.check().check(text, flags, at, print)))
 
   testsHandlers(looksAtHandlers(command('test', 'check a package of a handler or filter against everything the host relies on', examples.test)), at, exit)
   develops(command('dev', 'serve a handler package from its working folder, and its new code when a file changes', examples.dev), exit)

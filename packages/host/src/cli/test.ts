@@ -5,11 +5,13 @@ import { parseSize } from '../control'
 import { type FilterText, parseFilters } from '../filter'
 import { tcmuError } from '../errors'
 import type { HandlerIo } from '../handler'
-import { createHost, type Host, type HostOptions } from '../host'
+import { createHost, type Host } from '../host'
+import type { HostOptions } from '../host-options'
 import { createIoEngine } from '../io'
 import { DeviceFilters } from '../plugins'
 import { checkConformance, type Conformance, type ConformanceResult, filterSubjects } from '../testing/conformance'
-import { COMMAND_LINE, handlerOptions, type HandlerFlags, type Surroundings } from './options'
+import { COMMAND_LINE } from './command-line'
+import { handlerOptions, type HandlerFlags, type Surroundings } from './options'
 
 export interface TestFlags extends HandlerFlags {
   readonly cfg: string

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { HANDLER_API_VERSION } from '../handler'
+import { HANDLER_API_VERSION } from '../handler/version'
 
 /** Version of the host's own package. */
 export function hostVersion(): string {

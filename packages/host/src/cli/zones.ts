@@ -1,9 +1,10 @@
-import { callSocket, defaultSocket, formatSize } from '../control'
+import { formatSize } from '../control/size'
+import { callSocket, defaultSocket } from '../control/socket'
 import type { ZoneList, ZoneRecord } from '../device'
 import { tcmuError } from '../errors'
-import { zoneCondition as c, zoneType as t } from '../scsi'
-import { table } from './lists'
+import { zoneCondition as c, zoneType as t } from '../scsi/zones'
 import type { Surroundings } from './options'
+import { table } from './table'
 
 export interface ZonesFlags {
   readonly json?: boolean

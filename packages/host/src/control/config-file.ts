@@ -1,9 +1,8 @@
 import { dirname, extname, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { defaultLoadersSync } from 'cosmiconfig'
 import { quote, reasonOf, TcmuError, tcmuError } from '../errors'
 import { type FilterText, readFilters } from '../filter'
-import { faultOf, readBounded, schemaCompiler } from '../input'
+import { faultOf, readBounded, validatorOf } from '../input'
 import { checkIscsiName, parseAddress } from './address'
 import { parseCfgstring } from './cfgstring'
 import { type ConfigFile, configSchema } from './config-schema'
@@ -16,11 +15,12 @@ const MAX_VALUES = 100_000
 const MAX_DEPTH = 100
 /**
  * cosmiconfig's parsers of data, not its search: making an explorer (9.0.2) reads package.json and .config/ of the working
- * folder, and would run a .config/config.js there; a daemon started as root must not.
+ * folder, and would run a .config/config.js there; a daemon started as root must not. Loaded when there is a file to parse.
  */
-const parsers: Readonly<Record<string, (path: string, text: string) => unknown>> = {
-  '.json': defaultLoadersSync['.json'], '.yaml': defaultLoadersSync['.yaml'], '.yml': defaultLoadersSync['.yml'],
-}
+const parserOf = (extension: ConfigExtension): ((path: string, text: string) => unknown) =>
+  (require('cosmiconfig') as typeof import('cosmiconfig')).defaultLoadersSync[extension]
+const extensions = ['.json', '.yaml', '.yml'] as const
+type ConfigExtension = (typeof extensions)[number]
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -32,7 +32,7 @@ const CONF = 'tcmu.conf'
 export function searchPlaces(env: Env, system = SYSTEM_FOLDER): string[] {
   const user = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'))
   const folders = [system, ...(user ? [join(user, 'tcmu')] : [])]
-  return folders.flatMap((folder) => Object.keys(parsers).map((ext) => join(folder, `host${ext}`)))
+  return folders.flatMap((folder) => extensions.map((ext) => join(folder, `host${ext}`)))
 }
 
 /** A configuration that holds, its paths absolute and its texts read. */
@@ -77,13 +77,13 @@ function parserReason(e: unknown): string {
 
 function readDocument(file: string): unknown {
   const wrong = (reason: string, cause?: unknown): Error => tcmuError('E_CONFIG_FILE', { file, reason }, { cause })
-  const parse = parsers[extname(file)]
-  if (!parse) throw wrong(`wanted a name that ends in ${Object.keys(parsers).join(', ')}`)
+  const extension = extensions.find((e) => e === extname(file))
+  if (!extension) throw wrong(`wanted a name that ends in ${extensions.join(', ')}`)
   const read = readBounded(file, MAX_CONFIG)
   if ('wanted' in read) throw wrong(`wanted ${read.wanted}, found ${read.found}`)
   let document: unknown
   try {
-    document = parse(file, read.text) ?? {}
+    document = parserOf(extension)(file, read.text) ?? {}
   } catch (e) {
     throw wrong(parserReason(e), e)
   }
@@ -141,7 +141,7 @@ function checkPortGroup(file: string, { id, state, access, others = [] }: NonNul
  * file, key, what was wanted and what was found.
  */
 export function checkConfig(document: unknown, file: string): Config {
-  const validate = schemaCompiler(true).compile(configSchema)
+  const validate = validatorOf(configSchema)
   if (!validate(document)) throw tcmuError('E_CONFIG', { file, ...faultOf(validate, document) })
   const c = document as ConfigFile
   const from = (path: string): string => resolve(dirname(file), path)

@@ -1,12 +1,9 @@
 import { NAME_PATTERN, SERIAL_PATTERN } from './lun'
-
-export const logLevelNames = ['crit', 'error', 'warning', 'info', 'debug', 'debug-scsi-cmd'] as const
+import { ioEngineNames, logLevelNames } from './names'
 
 export const portStates = ['optimized', 'non-optimized', 'standby', 'unavailable', 'transitioning'] as const
 
 export const portAccess = ['implicit', 'explicit'] as const
-
-export const ioEngineNames = ['auto', 'uring', 'threads'] as const
 
 /** A millisecond: longer than that nobody else of the host should wait. */
 export const MOST_POLL_US = 1000

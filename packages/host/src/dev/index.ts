@@ -1,3 +1,3 @@
 export { type DevOptions, DevSession } from './session'
 export { handlersIn } from './generation'
-export { type Traced, traced } from './trace'
+export { type Traced, traced } from './traced'

@@ -10,7 +10,8 @@ import { LineBudget } from './budget'
 import { Generation, handlersIn, type Workshop } from './generation'
 import { LiveUnit } from './live-unit'
 import { placeOf, syntaxErrorIn } from './place'
-import { amount, traceDevice, type Traced } from './trace'
+import { amount, traceDevice } from './trace'
+import type { Traced } from './traced'
 import { CodeWatch } from './watch'
 
 export interface DevOptions {

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Segments, Status } from '../scsi'
 import { cdb, initiatorOf, InitiatorTask, ramHandler, testDevice } from '../testing'
 import { LineBudget } from './budget'
-import { amount, nameOf, outcomeOf, type Traced, traceDevice } from './trace'
+import { amount, nameOf, outcomeOf, traceDevice } from './trace'
+import type { Traced } from './traced'
 
 async function traced(which: Traced, most = 100, handler: Partial<typeof ramHandler> = {}) {
   const lines: string[] = []

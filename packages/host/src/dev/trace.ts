@@ -2,10 +2,7 @@ import type { DeviceRuntime } from '../device'
 import { blockCommands, CommandTable, op, sam, type Task } from '../scsi'
 import { decodeSense, describeAnswer } from '../testing/answer'
 import { type LineBudget } from './budget'
-
-/** Commands that are shown: each, or those that did not end well. */
-export const traced = ['all', 'errors', 'off'] as const
-export type Traced = (typeof traced)[number]
+import type { Traced } from './traced'
 
 const disk = new CommandTable(blockCommands)
 const codes: ReadonlyMap<number, string> = new Map(Object.entries(op).map(([name, code]) => [code, name.replace(/_(6|10|12|16|32)$/, '($1)').replaceAll('_', ' ')]))

@@ -1,3 +1,4 @@
 /** Text of others, brought in: read within bounds, checked against schemas, complained about in one line. */
 export { readBounded } from './read-bounded'
-export { type Fault, faultOf, schemaCompiler } from './schema'
+export { builtFolder, builtName, builtValidator } from './built'
+export { type Fault, faultOf, schemaCompiler, validatorOf } from './schema'

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { quote, type TcmuError, tcmuError } from '../errors'
-import { faultOf, schemaCompiler } from '../input'
+import { faultOf, validatorOf } from '../input'
 import { StateFile, StateFileError } from '../state'
 import { type Candidate, refusal, type Refusal } from './candidate'
 import { type Closure, closureOf, type ClosurePlaces } from './closure'
@@ -31,7 +31,7 @@ export interface TrustRecord {
 export type TrustRecords = ReadonlyMap<string, TrustRecord>
 
 const texts = { type: 'object', additionalProperties: { type: 'string' } } as const
-const recordsSchema = {
+export const recordsSchema = {
   type: 'object', required: ['packages'], additionalProperties: false,
   properties: {
     packages: {
@@ -83,7 +83,7 @@ export class TrustFile {
       throw this.fault('what it holds', 'what this host wrote', e.reason)
     }
     if (data === undefined) return new Map()
-    const valid = schemaCompiler(true).compile(recordsSchema)
+    const valid = validatorOf(recordsSchema)
     if (valid(data)) return new Map(Object.entries((data as { packages: Record<string, TrustRecord> }).packages))
     const { key, wanted, found } = faultOf(valid, data)
     throw this.fault(key, wanted, found)

@@ -6,11 +6,11 @@ import validRange from 'semver/ranges/valid'
 import { quote } from '../errors'
 import { type HandlerManifest, manifestSchema } from '../handler/manifest'
 import { HANDLER_API_VERSION } from '../handler/version'
-import { faultOf, schemaCompiler } from '../input'
+import { builtValidator, faultOf, schemaCompiler, validatorOf } from '../input'
 import { type Candidate, refusal, type Refusal } from './candidate'
 import { entryOf } from './entry'
 import { PathGuard } from './guard'
-import { compileOptions } from './options'
+import { type BadSchema, compileOptions } from './options'
 import type { Trust } from './trust'
 
 /** What packages may require, as it is here. */
@@ -45,18 +45,25 @@ const inRange = (version: string, range: string): boolean => satisfies(version, 
 /** Judges manifests; one for a whole scan, as compiling the schema takes milliseconds. */
 export class Validator {
   private readonly manifest: ValidateFunction
-  private readonly own: Ajv2020
+  private own: Ajv2020 | undefined
   private others: Ajv2020 | undefined
 
   /** `schema`: of manifests that have apiVersion, options and requires as those of handlers have. */
   constructor(private readonly env: Environment, schema: object = manifestSchema) {
-    this.own = schemaCompiler(true)
-    this.manifest = this.own.compile(schema)
+    this.manifest = validatorOf(schema)
   }
 
   /** What comes with the host is looked at by its tests: the meta-schema alone takes a tenth of a second. */
   private compilerFor({ origin }: Candidate): Ajv2020 {
-    return origin === 'bundled' ? this.own : (this.others ??= schemaCompiler())
+    return origin === 'bundled' ? (this.own ??= schemaCompiler(true)) : (this.others ??= schemaCompiler())
+  }
+
+  private optionsOf(c: Candidate, { options }: HandlerManifest): (() => ValidateFunction) | BadSchema | undefined {
+    if (!options) return undefined
+    const built = c.origin === 'bundled' ? builtValidator(options) : undefined
+    if (built) return built
+    const compiled = compileOptions(options, this.compilerFor(c))
+    return typeof compiled === 'function' ? () => compiled : compiled
   }
 
   /** The package, accepted, or the one line why not. Never throws and runs nothing of the package. */
@@ -66,13 +73,17 @@ export class Validator {
     const manifest = c.field as HandlerManifest
     const unmet = this.requirementFault(c, manifest)
     if (unmet) return unmet
-    const options = manifest.options && compileOptions(manifest.options, this.compilerFor(c))
+    const options = this.optionsOf(c, manifest)
     if (options && typeof options !== 'function') return refusal('E_HANDLER_OPTIONS_SCHEMA', c, `${c.fieldName}.options`, options.wanted, options.found)
     const entry = entryOf(c.real, c.packageJson)
     if (typeof entry !== 'string') return refusal('E_HANDLER_ENTRY', c, entry.field, entry.wanted, entry.found)
     const unsafe = c.origin === 'bundled' ? undefined : this.env.guard.check(entry)
     if (unsafe) return refusal('E_HANDLER_UNSAFE_PATH', c, unsafe.path, unsafe.wanted, unsafe.found)
-    return { candidate: c, manifest, entry, options, warnings: this.warnings(c), identity: `${c.version} ${c.real}` }
+    return {
+      candidate: c, manifest, entry, warnings: this.warnings(c), identity: `${c.version} ${c.real}`,
+      // Loaded when the options of a device are looked at.
+      get options() { return options?.() },
+    }
   }
 
   /** First, because a manifest for another API may have fields that this one does not know. */

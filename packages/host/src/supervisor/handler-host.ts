@@ -1,47 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf, tcmuError } from '../errors'
-import type { DeviceInfo, HandlerLog } from '../handler'
-import type { NativeCore } from '../platform'
+import type { DeviceInfo } from '../handler'
 import { type BudgetOptions, CrashBudget } from './crash-budget'
-import type { OnCrash } from './link'
+import type { HandlerHostOptions, HandlerHostState } from './handler-host-options'
 import { LinkedDevice } from './linked-device'
-import type { HandlerFacts, HostStart } from './messages'
+import type { HandlerFacts } from './messages'
 import { callbacksOf, type RemoteDevice, type RemoteSite } from './remote-handler'
 import { Rpc } from './rpc'
-import type { Spawn, Spawned } from './spawn'
+import type { Spawned } from './spawn'
 import { CALL_MS, CLOSE_MS, type HostEvent, type Running, START_MS, type Tenant } from './tenant'
 
-export interface HandlerHostOptions {
-  readonly start: HostStart
-  /** The handler and the package it is of, for messages. Default: its subtype. */
-  readonly who?: string
-  /** What to start when it is started: what is there may have changed. Throws when that is not to be. Default: `start`. */
-  readonly current?: () => HostStart
-  readonly core: NativeCore
-  readonly spawn: Spawn
-  readonly log: HandlerLog
-  readonly onCrash?: OnCrash
-  readonly budget?: BudgetOptions
-  /** How long its loop may stand still before it counts as hung. Default 30 s. */
-  readonly hangMs?: number
-  /** Memory of its JavaScript. Default 512. */
-  readonly heapMiB?: number
-  /** Stay when the last device closes. */
-  readonly linger?: boolean
-}
-
 const PING_MS = 5000
-
-/** What `status` shows of a device host. */
-export interface HandlerHostState {
-  readonly subtype: string
-  readonly state: 'idle' | 'running' | 'restarting' | 'parked'
-  readonly pid: number | undefined
-  readonly crashes: number
-  /** Why it ended last. */
-  readonly reason: string | undefined
-  readonly devices: readonly string[]
-}
 
 /** The process of one handler: started when it is needed, started again when it ends, left alone when that happens too often. */
 export class HandlerHost implements RemoteSite {

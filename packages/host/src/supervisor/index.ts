@@ -1,4 +1,5 @@
-export { type HandlerHost, type HandlerHostState } from './handler-host'
+export type { HandlerHost } from './handler-host'
+export type { HandlerHostState } from './handler-host-options'
 export { RemoteKernelDevice } from './remote-kernel-device'
 export { parsePlacement, type Placement, type PlacementChoices, placementOf, placements } from './placement'
 export { Supervisor, type SupervisorOptions } from './supervisor'

@@ -61,6 +61,11 @@ export class DataBlocks {
     return out
   }
 
+  /** A copy of `length` bytes over the blocks. */
+  gather(blocks: readonly number[], length: number): Uint8Array {
+    return Buffer.concat(this.extents(blocks, length).map((e) => this.bytes.slice(e.offset, e.offset + e.length)))
+  }
+
   /** The first of these blocks that is not all poison. */
   dirty(blocks: readonly number[]): number | undefined {
     return blocks.find((at) => Buffer.compare(this.bytes.subarray(at, at + this.blockBytes), this.poison) !== 0)

@@ -1,8 +1,9 @@
 import { fixedSense, sam, sense, senseKey } from '../scsi'
 import { CmdResponse, cmdEntrySize, ENTRY_ALIGN, EntryHeader, Mailbox, MAILBOX_VERSION, MailboxFlag, Op, tmrEntrySize, UserFlag } from '../ring/abi'
-import { DataBlocks, type Extent } from './data-blocks'
+import { DataBlocks } from './data-blocks'
 import { breaches, EntryRing, type PostedEntry } from './entry-ring'
 import { delivered, type FakeKernelOptions, type KernelAnswer, none, type Request, type Response, type Transfer } from './fake-requests'
+import { Interrupt } from './interrupt'
 import { Random } from './random'
 
 export type { FakeKernelOptions, KernelAnswer, Transfer } from './fake-requests'
@@ -32,8 +33,7 @@ export class FakeKernel {
   private waiting: Request[] = []
   private notices: { type: number; ids: readonly number[] }[] = []
   private answers: KernelAnswer[] = []
-  private listener: (() => void) | undefined
-  private signalled = false
+  private readonly interrupt = new Interrupt()
   private processing = false
 
   constructor(private readonly options: FakeKernelOptions = {}) {
@@ -47,17 +47,7 @@ export class FakeKernel {
 
   /** The poll loop: `fn` runs soon after entries were posted, once for however many. */
   onWake(fn: () => void): void {
-    this.listener = fn
-    this.signal()
-  }
-
-  private signal(): void {
-    if (!this.listener || this.signalled) return
-    this.signalled = true
-    setImmediate(() => {
-      this.signalled = false
-      this.listener?.()
-    })
+    this.interrupt.listen(fn)
   }
 
   /** The doorbell: the 4-byte write to the UIO node. */
@@ -67,7 +57,7 @@ export class FakeKernel {
   }
 
   close(): void {
-    this.listener = undefined
+    this.interrupt.listen(undefined)
   }
 
   /** Commands an initiator waits for, posted or not. */
@@ -125,7 +115,7 @@ export class FakeKernel {
     const bidi = r.dataOut.length > 0 && r.dataIn > 0
     this.ring.command(r.id, r.cdb, bidi || r.dataIn === 0 ? out : into, bidi ? into : [])
     r.state = 'posted'
-    this.signal()
+    this.interrupt.raise()
     return true
   }
 
@@ -144,7 +134,7 @@ export class FakeKernel {
     while (this.notices.length > 0 && this.ring.fits(tmrEntrySize(this.notices[0].ids.length))) {
       const n = this.notices.shift()!
       this.ring.taskManagement(n.type, n.ids)
-      this.signal()
+      this.interrupt.raise()
     }
   }
 
@@ -152,7 +142,7 @@ export class FakeKernel {
   strange(op: number, length = ENTRY_ALIGN): boolean {
     if (!this.ring.fits(length)) return false
     this.ring.strange(op, length)
-    this.signal()
+    this.interrupt.raise()
     return true
   }
 
@@ -265,12 +255,8 @@ export class FakeKernel {
     if (r.aborted) return this.answer(r, sam.TASK_ABORTED, null)
     if (uflags & UserFlag.UNKNOWN_OP) return this.answer(r, sam.CHECK_CONDITION, notReady)
     const { scsiStatus: status, sense: bytes } = response
-    const data = this.gather(this.data.extents(r.in, r.dataIn)).subarray(0, delivered(r, uflags, this.flags, response))
+    const data = this.data.gather(r.in, r.dataIn).subarray(0, delivered(r, uflags, this.flags, response))
     this.answer(r, status, status === sam.CHECK_CONDITION ? bytes : null, data)
-  }
-
-  private gather(extents: readonly Extent[]): Uint8Array {
-    return Buffer.concat(extents.map((e) => this.bytes.slice(e.offset, e.offset + e.length)))
   }
 
   private answer(r: Request, status: number, senseBytes: Uint8Array | null, data: Uint8Array = none): void {

@@ -89,14 +89,16 @@ function slotsOf(members: Members, mask: number[]): { slots: Slot[]; size: numbe
   return { slots, size: offset }
 }
 
+type View = new (bytes: Uint8Array, base: number) => object
+
 /** Accessors are generated source: measured equal to constant offsets written by hand, where shared closures are not. */
-function viewClass(slots: Slot[]): new (bytes: Uint8Array, base: number) => object {
+function viewClass(slots: Slot[]): View {
   const accessors = slots.map((s, i) => {
     const read = s.source ?? `slots[${i}].get(b, p)`
     return `get ${s.name}(){const b=this.bytes,p=this.base;return ${read}} set ${s.name}(v){slots[${i}].set(this.bytes,this.base,v)}`
   })
   const body = `return class{constructor(bytes,base){this.bytes=bytes;this.base=base}${accessors.join('\n')}}`
-  return (new Function('slots', body) as (s: Slot[]) => new (bytes: Uint8Array, base: number) => object)(slots)
+  return (new Function('slots', body) as (s: Slot[]) => View)(slots)
 }
 
 /**
@@ -109,13 +111,14 @@ export function layout<const M extends Members>(name: string, members: M, expect
   if (expect.size !== undefined && expect.size !== size) throw new RangeError(`layout ${name} is ${size} bytes, declared as ${expect.size}`)
   const known = new Map(slots.map((s) => [s.name, s]))
   if (known.size !== slots.length) throw new RangeError(`layout ${name} declares a field twice`)
-  const View = viewClass(slots)
+  // Made for the first view: of most structures a process never makes one, and this is a tenth of loading all of them.
+  let View: View | undefined
   return {
     name,
     size,
     at: Object.fromEntries(slots.map((s) => [s.name, s.offset])) as Layout<M>['at'],
     mask: Uint8Array.from(mask),
-    view: (bytes, base = 0) => new View(bytes, base) as ViewOf<M>,
+    view: (bytes, base = 0) => new (View ??= viewClass(slots))(bytes, base) as ViewOf<M>,
     decode(bytes, base = 0) {
       if (base < 0 || base + size > bytes.length) throw new RangeError(`${name}: ${size} bytes expected, ${Math.max(0, bytes.length - base)} there`)
       return Object.fromEntries(slots.map((s) => [s.name, s.get(bytes, base)])) as ValueOf<M>

@@ -1,8 +1,8 @@
-import type { Handler } from '../../handler'
-import type { UioMap } from '../../kernel/port'
-import { DeviceHost } from '../device-host'
-import type { FromHost, ToHost } from '../messages'
-import type { Spawned } from '../spawn'
+import type { Handler } from '../../packages/host/src/handler'
+import type { UioMap } from '../../packages/host/src/kernel/port'
+import { DeviceHost } from '../../packages/host/src/supervisor/device-host'
+import type { FromHost, ToHost } from '../../packages/host/src/supervisor/messages'
+import type { Spawned } from '../../packages/host/src/supervisor/spawn'
 
 const noFiles = { open: () => Promise.reject(new Error('no files here')) }
 
