@@ -1,4 +1,5 @@
 import { describeIf, type Lack, requires } from '../lib/requires'
+import { type Errands, ErrandServer } from './errands'
 import { requiresKernelVm, Vm, type VmOptions } from './vm'
 
 const RUN_MS = 900_000
@@ -10,13 +11,16 @@ export interface KernelCases extends Omit<VmOptions, 'script'> {
   readonly cases: Readonly<Record<string, string>>
   /** What is needed besides the machine. */
   readonly requires?: Lack
+  /** What scripts have done on this machine, with `errand NAME WORD...`: what it returns is then in `$last`, and when it throws the case fails. */
+  readonly errands?: Errands
   /** Runs before the machine starts, to make what `drives` name. */
   readonly prepare?: () => Promise<void>
   /** What one case printed; for tests that look into it. */
   readonly look?: Readonly<Record<string, (printed: string) => void>>
 }
 
-const scriptOf = ({ setup = '', cases }: KernelCases): string => [
+const scriptOf = ({ setup = '', cases }: KernelCases, errands: ErrandServer): string => [
+  `errands=${errands.port}`,
   setup,
   'echo "begin 0"',
   ...Object.values(cases).map((body, i) => `(\n${body}\n)\necho "end ${i} $?"\necho "begin ${i + 1}"`),
@@ -40,11 +44,16 @@ export function kernelCases(title: string, all: KernelCases): void {
   const runMs = all.runMs ?? RUN_MS
   describeIf(requires.all(requiresKernelVm(), all.requires), title, () => {
     let vm: Vm | undefined
+    let errands: ErrandServer | undefined
     beforeAll(async () => {
       await all.prepare?.()
-      vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all) })
+      errands = await ErrandServer.listen(all.errands ?? {})
+      vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all, errands) })
     })
-    afterAll(() => vm?.close())
+    afterAll(async () => {
+      await vm?.close()
+      errands?.close()
+    })
     Object.keys(all.cases).forEach((name, i) => {
       test(name, async () => {
         const printed = await printedBy(vm!, i)

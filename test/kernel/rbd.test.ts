@@ -1,0 +1,65 @@
+import { join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { ceph, CephCluster } from '../backends/ceph'
+import { anyAddress } from '../backends/loopback'
+import { kernelCases } from './cases'
+import { outage } from './outage'
+
+const MiB = 2 ** 20
+let cluster: CephCluster
+afterAll(() => cluster?.destroy())
+
+/** librbd is in the VM: Debian's tcmu-runner needs it. */
+kernelCases('images of Ceph under LIO', {
+  requires: ceph(),
+  prepare: async () => {
+    cluster = await CephCluster.up({ store: 'disk', address: anyAddress() })
+    await cluster.image('r0', '32M')
+  },
+  errands: {
+    conf: () => readFileSync(cluster.conf, 'utf8'),
+    rbd: (...words) => cluster.rbd(...words),
+    used: async (name) => (JSON.parse(await cluster.rbd('du', '--format', 'json', `rbd/${name}`)) as { images: [{ used_size: number }] }).images[0].used_size,
+    size: async (name) => (JSON.parse(await cluster.rbd('info', '--format', 'json', `rbd/${name}`)) as { size: number }).size,
+    sum: async (name) => {
+      const file = join(cluster.folder, `${name}.raw`)
+      await cluster.rbd('export', '--no-progress', `rbd/${name}`, file)
+      return createHash('sha256').update(readFileSync(file)).digest('hex')
+    },
+    pause: () => cluster.pauseOsd(),
+    resume: () => cluster.resumeOsd(),
+    kill: () => cluster.stopOsd('SIGKILL'),
+    start: () => cluster.startOsd(),
+  },
+  setup: `${outage}
+own_loopback
+errand conf; mkdir -p /etc/ceph; echo "$last" > /etc/ceph/ceph.conf
+serve
+exposed 0 r0 rbd/rbd/r0 ${32 * MiB}; patient r0 $sd`,
+  cases: {
+    'what is written is read, and Ceph itself has the same': `
+      sd=$(disk 0); verify $sd --size=4M --bsrange=4k-64k --blockalign=4k
+      step 'random data' dd if=/dev/urandom of=/dev/$sd bs=1M count=16 seek=8 oflag=direct
+      errand sum r0; equal 'its sum' "$(sum $sd)" "$last"`,
+    'what is discarded is given back': `
+      sd=$(disk 0); step 'data' dd if=/dev/urandom of=/dev/$sd bs=1M count=16 seek=8 oflag=direct
+      errand used r0; before=$last
+      step blkdiscard blkdiscard -o 8M -l 12M /dev/$sd
+      errand used r0; equal 'what is used' $last $((before - ${12 * MiB}))
+      equal 'reads as zeroes' "$(dd if=/dev/$sd bs=1M skip=8 count=12 iflag=direct status=none | tr -d '\\0' | wc -c)" 0`,
+    'growth is seen by the guest, whoever makes it': `
+      sd=$(disk 0); errand rbd resize --size 40M --no-progress rbd/r0
+      eventually 'grown by Ceph' grown $sd ${40 * MiB}
+      step 'grown by dev_size' sh -c "echo ${48 * MiB} > $core/r0/attrib/dev_size"
+      eventually 'grown by the host' grown $sd ${48 * MiB}; errand size r0; equal 'the image' $last ${48 * MiB}
+      verify $sd --offset=47M --size=1M --bs=16k`,
+    'an OSD that hangs under load for longer than operations may take: the load goes on by itself': `
+      sd=$(disk 0); load $sd; errand pause; sleep 12; loaded; errand resume; unloaded; grep -c . /run/host.log; tail -n 5 /run/host.log`,
+    'an OSD that is killed under load and started again: the load goes on, nothing is lost': `
+      sd=$(disk 0); load $sd; errand kill; sleep 1; loaded; errand start; unloaded; errand sum r0; equal 'its sum' "$(sum $sd)" "$last"`,
+    'kill -9 of the host under load: the next goes on, nothing is lost': `
+      sd=$(disk 0); load $sd; kill -9 $(daemon); wait $(daemon) 2> /dev/null; loaded; serve; unloaded; errand sum r0; equal 'its sum' "$(sum $sd)" "$last"`,
+    'the host ends, and nothing is stuck': 'end_daemon TERM; no_d_state',
+  },
+})
