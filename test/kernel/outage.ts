@@ -3,18 +3,19 @@ const TIME_OUT = 120
 
 /** Functions for disks whose storage, or host, goes away under a load. */
 export const outage = `
-  # patient NAME DISK: the kernel waits for that long, and so does the disk.
-  patient() { echo ${TIME_OUT} > $core/$1/attrib/cmd_time_out; echo ${TIME_OUT} > /sys/block/$2/device/timeout; }
-  # load DISK: each of 2048 blocks is written once, at a pace; when all are acknowledged, all are read and compared.
+  # patient NAME, patient_disk DISK: the kernel waits for its commands for that long, and so does the disk. The former goes before any LUN.
+  patient() { echo ${TIME_OUT} > $core/$1/attrib/cmd_time_out || fail 'cmd_time_out'; }
+  patient_disk() { echo ${TIME_OUT} > /sys/block/$1/device/timeout; }
+  # load DISK: each of 1024 blocks is written once, at a pace; when all are acknowledged, all are read and compared.
   load() {
-    fio --name=v --filename=/dev/$1 --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --size=8M --iodepth=16 --rate_iops=,200 --sync=dsync \\
+    fio --name=v --filename=/dev/$1 --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --size=4M --iodepth=16 --rate_iops=,200 --sync=dsync \\
       --verify=crc32c --verify_fatal=1 --verify_state_save=0 > /run/fio.out 2>&1 & fio=$!
     sleep 2; loaded
   }
   loaded() { kill -0 $fio 2> /dev/null || { cat /run/fio.out; tail -n 20 /run/host.log; fail 'fio ended'; }; }
-  # written DISK: how many commands the disk has written.
+  # stalled DISK SECONDS: for that long no write ends, and fio waits.
   written() { awk '{ print $5 }' /sys/block/$1/stat; }
-  # away NAME SECONDS: nothing is written meanwhile, and fio waits.
+  stalled() { local before; sleep 1; before=$(written $1); sleep $2; equal "written in $2 s" $(written $1) $before; loaded; }
   unloaded() {
     wait $fio || { cat /run/fio.out; tail -n 20 /run/host.log; dmesg | tail; fail 'fio found an error'; }
     grep -q 'err= 0' /run/fio.out || { cat /run/fio.out; fail 'fio found an error'; }
