@@ -2,13 +2,17 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 
+type Answer = string | number | void
+
 /** What scripts in a VM can have done on the machine that runs it, by name. */
-export type Errands = Readonly<Record<string, (...words: string[]) => unknown>>
+export type Errands = Readonly<Record<string, (...words: string[]) => Answer | Promise<Answer>>>
 
 const answer = async (errands: Errands, line: string): Promise<string> => {
   const [name = '', ...words] = line.split(' ')
+  const errand = errands[name]
   try {
-    return `ok\n${String((await errands[name]!(...words)) ?? '')}`
+    if (errand === undefined) throw new Error(`nothing is called ${name}`)
+    return `ok\n${(await errand(...words)) ?? ''}`
   } catch (error) {
     return `failed\n${String(error)}`
   }

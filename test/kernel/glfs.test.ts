@@ -36,7 +36,7 @@ kernelCases('files of Gluster under LIO', {
     await packLibraries()
     node = await GlusterNode.start()
     await node.volume('vol')
-    await (await at.make('g0.img', 32 * MiB)).device.close(1000)
+    await (await at.make('g0.img', 16 * MiB)).device.close(1000)
   },
   errands: {
     config: () => `glfs/${at.config('g0.img')}`,
@@ -52,22 +52,22 @@ kernelCases('files of Gluster under LIO', {
 mkdir /gluster; step libraries mount -t erofs -o ro $(drive libraries) /gluster; ln -sf /gluster/* ${system}/
 own_loopback
 serve
-errand config; backstore g0 $last ${32 * MiB}; patient g0; lun 0 g0; patient_disk $(disk 0)`,
+errand config; backstore g0 $last ${16 * MiB}; patient g0; lun 0 g0; patient_disk $(disk 0)`,
   cases: {
     'what is written is read, and the brick has the same': `
       sd=$(disk 0); verify $sd --size=4M --bsrange=4k-64k --blockalign=4k
-      step 'random data' dd if=/dev/urandom of=/dev/$sd bs=1M count=16 seek=8 oflag=direct conv=fsync
+      step 'random data' dd if=/dev/urandom of=/dev/$sd bs=1M count=8 seek=4 oflag=direct conv=fsync
       errand sum; equal 'its sum' "$(sum $sd)" "$last"`,
     'what is discarded is given back': `
-      sd=$(disk 0); step 'data' dd if=/dev/urandom of=/dev/$sd bs=1M count=16 seek=8 oflag=direct conv=fsync
+      sd=$(disk 0); step 'data' dd if=/dev/urandom of=/dev/$sd bs=1M count=8 seek=4 oflag=direct conv=fsync
       errand used; before=$last
-      step blkdiscard blkdiscard -o 8M -l 12M /dev/$sd
-      errand used; equal 'what is used' $last $((before - ${12 * MiB}))
-      step 'reads as zeroes' cmp -n ${12 * MiB} /dev/$sd /dev/zero ${8 * MiB}`,
+      step blkdiscard blkdiscard -o 4M -l 8M /dev/$sd
+      errand used; equal 'what is used' $last $((before - ${8 * MiB}))
+      step 'reads as zeroes' cmp -n ${8 * MiB} /dev/$sd /dev/zero ${4 * MiB}`,
     'growth is seen by the guest': `
-      sd=$(disk 0); step 'grown by dev_size' sh -c "echo ${48 * MiB} > $core/g0/attrib/dev_size"
-      eventually 'grown' grown $sd ${48 * MiB}; errand size; equal 'the file' $last ${48 * MiB}
-      verify $sd --offset=47M --size=1M --bs=16k`,
+      sd=$(disk 0); step 'grown by dev_size' sh -c "echo ${24 * MiB} > $core/g0/attrib/dev_size"
+      eventually 'grown' grown $sd ${24 * MiB}; errand size; equal 'the file' $last ${24 * MiB}
+      verify $sd --offset=23M --size=1M --bs=16k`,
     'a brick that hangs under load for longer than its ping time-out: the load goes on by itself': `
       sd=$(disk 0); load $sd; errand pause; stalled $sd 8; errand resume; unloaded $sd
       grep -q 'is open again' /run/host.log || { cat /run/host.log; fail 'the brick was not given up'; }`,

@@ -12,13 +12,12 @@ export const outage = `
     from=$(written $1)
     fio --name=v --filename=/dev/$1 --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --size=$((${BLOCKS} * 4))k --iodepth=16 --rate_iops=,100 --sync=dsync \\
       --verify=crc32c --verify_fatal=1 --verify_state_save=0 > /run/fio.out 2>&1 & fio=$!
-    eventually 'a load' begun $1; loaded
+    while [ $(written $1) -lt $((from + 100)) ]; do loaded; sleep 0.1; done
   }
   loaded() { kill -0 $fio 2> /dev/null || broken 'fio ended'; }
   broken() { cat /run/fio.out; tail -n 20 /run/host.log; dmesg | tail; fail "$1"; }
   # Write commands that have ended.
   written() { awk '{ print $5 }' /sys/block/$1/stat; }
-  begun() { [ $(written $1) -gt $((from + 100)) ]; }
   # stalled DISK SECONDS: soon no write ends any more, for that long, though not all are done, and fio waits.
   stalled() {
     local before; sleep 2; before=$(written $1)
