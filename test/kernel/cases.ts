@@ -49,7 +49,7 @@ export function kernelCases(title: string, all: KernelCases): void {
       await all.prepare?.()
       errands = await ErrandServer.listen(all.errands ?? {})
       vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all, errands) })
-    })
+    }, runMs)
     afterAll(async () => {
       await vm?.close()
       errands?.close()
