@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MiB, volumes } from '../backends/glfs-lib'
@@ -10,7 +10,7 @@ import { kernelCases } from './cases'
 import { outage } from './outage'
 
 const system = '/usr/lib/x86_64-linux-gnu'
-const folder = mkdtempSync(join(tmpdir(), 'tcmu-glfs-'))
+const folder = join(tmpdir(), `tcmu-glfs-${process.pid}`)
 const libraries = join(folder, 'libraries.img')
 let node: GlusterNode | undefined
 const at = volumes(() => node!)
@@ -22,7 +22,7 @@ afterAll(() => {
 /** libgfapi loads modules of its own release by their path: all of this machine's goes into the VM. */
 async function packLibraries(): Promise<void> {
   const tree = join(folder, 'tree')
-  mkdirSync(tree)
+  mkdirSync(tree, { recursive: true })
   for (const name of readdirSync(system).filter((n) => /^lib(gf|gluster).*\.so\.|^glusterfs$/.test(n))) {
     cpSync(join(system, name), join(tree, name), { recursive: true, verbatimSymlinks: true })
   }
