@@ -2,7 +2,7 @@
 const Sequencer = require('@jest/test-sequencer').default
 
 const longest = [
-  'kernel/robust', 'kernel/device-host', 'kernel/test-tool', 'kernel/zoned', 'kernel/targetcli', 'kernel/open-iscsi', 'kernel/configfs', 'kernel/sg3',
+  'kernel/robust', 'kernel/device-host', 'kernel/rbd', 'kernel/glfs', 'kernel/test-tool', 'kernel/zoned', 'kernel/targetcli', 'kernel/open-iscsi', 'kernel/configfs', 'kernel/sg3',
   'backends/glfs-test-tool', 'backends/rbd-test-tool', 'backends/rbd-outages', 'iscsi/test-tool-4096', 'iscsi/test-tool', 'authors/stranger', 'qcow/kill', 'iscsi/load', 'authors/placement', 'qcow/matrix', 'scsi/model.random',
 ].map((name) => `/test/${name}.test.ts`)
 const rank = ({ path }) => {

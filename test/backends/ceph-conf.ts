@@ -11,18 +11,20 @@ export interface ClusterOptions {
   readonly receiveBytes?: number
   /** A manager besides, which counts what is stored and knows the services: some seconds and 300 MiB more. */
   readonly manager?: boolean
+  /** Of monitor and OSD. Default 127.0.0.1, which a VM takes for itself. */
+  readonly address?: string
 }
 
 const SIZE = 2 ** 30
 
-/** One monitor and one OSD on 127.0.0.1, everything below `folder`. */
-export function cephConf(folder: string, fsid: string, port: number, { store = 'memory', keys = false, graceSeconds = 3, receiveBytes = 0 }: ClusterOptions): string {
+/** One monitor and one OSD at one address, everything below `folder`. */
+export function cephConf(folder: string, fsid: string, { host, port }: { readonly host: string; readonly port: number }, { store = 'memory', keys = false, graceSeconds = 3, receiveBytes = 0 }: ClusterOptions): string {
   const auth = keys ? 'cephx' : 'none'
   const at = (name: string): string => join(folder, name)
   const files = (name: string): string[] => [`log file = ${at(`${name}.log`)}`, `admin socket = ${at(`${name}.asok`)}`, `pid file = ${at(`${name}.pid`)}`]
   return [
-    '[global]', `fsid = ${fsid}`, `mon host = [v2:127.0.0.1:${port}/0]`, `auth cluster required = ${auth}`, `auth service required = ${auth}`, `auth client required = ${auth}`,
-    `keyring = ${at('keyring')}`, 'public addr = 127.0.0.1', 'cluster addr = 127.0.0.1', 'ms bind ipv6 = false', 'ms bind msgr1 = false',
+    '[global]', `fsid = ${fsid}`, `mon host = [v2:${host}:${port}/0]`, `auth cluster required = ${auth}`, `auth service required = ${auth}`, `auth client required = ${auth}`,
+    `keyring = ${at('keyring')}`, `public addr = ${host}`, `cluster addr = ${host}`, 'ms bind ipv6 = false', 'ms bind msgr1 = false',
     `run dir = ${folder}`, `crash dir = ${at('crash')}`,
     // One copy of everything, on one OSD.
     'osd pool default size = 1', 'osd pool default min size = 1', 'osd pool default pg num = 8', 'osd pool default pgp num = 8',

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lack, requires } from '../lib/requires'
 import { run, runOk, until } from '../lib/run'
 import { cephConf, type ClusterOptions } from './ceph-conf'
+import { freePort } from './loopback'
 
 /** What a test of Ceph needs of the machine. */
 export const ceph = (): Lack => requires.all(
@@ -18,14 +18,6 @@ export const cephWithManager = (): Lack => requires.all(ceph(), requires.command
 
 type Daemon = 'mon.a' | 'osd.0' | 'mgr.x'
 const START_MS = 60_000
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** Neither gone nor a zombie that nobody has waited for. */
 function alive(pid: number): boolean {
@@ -63,10 +55,11 @@ export class CephCluster {
   }
 
   private async make(): Promise<void> {
-    const port = await freePort()
+    const { address: host = '127.0.0.1' } = this.options
+    const port = await freePort(host)
     for (const name of ['mon.a', 'osd.0', 'crash']) mkdirSync(this.path(name))
-    writeFileSync(this.conf, cephConf(this.folder, this.fsid, port, this.options))
-    const address = `[v2:127.0.0.1:${port}/0]`
+    writeFileSync(this.conf, cephConf(this.folder, this.fsid, { host, port }, this.options))
+    const address = `[v2:${host}:${port}/0]`
     // A monitor takes its address from the map alone.
     await runOk('monmaptool', ['--create', '--fsid', this.fsid, '--addv', 'a', address, '--enable-all-features', this.path('monmap')])
     const keyring = this.options.keys ? await this.makeKeys() : []

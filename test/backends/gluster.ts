@@ -1,31 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lack, requires } from '../lib/requires'
 import { run, until } from '../lib/run'
+import { freeAddress, listens } from './loopback'
 
 /** Where clients expect glusterd. Each node has a loopback address to itself, so that all can use it. */
 const PORT = 24007
 /** Of a client that hears nothing from a brick; requests fail after up to twice as long. */
 const PING_SECONDS = 2
-
-/** glusterd counts any address of 127/8 as this machine, but refuses 127.0.0.1 for a brick. */
-const anyAddress = (): string => `127.77.${Math.floor(Math.random() * 256)}.${1 + Math.floor(Math.random() * 254)}`
-
-const listens = (host: string, port: number): Promise<boolean> => new Promise((resolve) => {
-  const socket = connect({ host, port })
-  socket.once('connect', () => resolve(true)).once('error', () => resolve(false)).once('connect', () => socket.destroy())
-})
-
-async function freeAddress(): Promise<string> {
-  for (;;) {
-    const address = anyAddress()
-    if (!(await listens(address, PORT))) return address
-  }
-}
 
 const volfile = (folder: string, address: string): string => `volume management
   type mgmt/glusterd
@@ -57,7 +42,8 @@ export class GlusterNode {
   private constructor(readonly address: string) {}
 
   static async start(): Promise<GlusterNode> {
-    const node = new GlusterNode(await freeAddress())
+    // Any address of 127/8 is this machine for glusterd, but for a brick it refuses 127.0.0.1.
+    const node = new GlusterNode(await freeAddress(PORT))
     for (const name of ['state', 'run', 'log', 'bricks']) mkdirSync(join(node.folder, name))
     writeFileSync(join(node.folder, 'glusterd.vol'), volfile(node.folder, node.address))
     writeFileSync(join(node.folder, 'gsyncd'), '#!/bin/sh\necho gsyncd 0.0.1\n', { mode: 0o755 })

@@ -1,4 +1,5 @@
 import { describeIf, type Lack, requires } from '../lib/requires'
+import { type Errands, ErrandServer } from './errands'
 import { requiresKernelVm, Vm, type VmOptions } from './vm'
 
 const RUN_MS = 900_000
@@ -10,13 +11,16 @@ export interface KernelCases extends Omit<VmOptions, 'script'> {
   readonly cases: Readonly<Record<string, string>>
   /** What is needed besides the machine. */
   readonly requires?: Lack
+  /** What scripts have done on this machine, with `errand NAME WORD...`: what it returns is then in `$last`, and when it throws the case fails. */
+  readonly errands?: Errands
   /** Runs before the machine starts, to make what `drives` name, or what scripts are told: variables of theirs. */
   readonly prepare?: () => Promise<Readonly<Record<string, number>> | void>
   /** What one case printed; for tests that look into it. */
   readonly look?: Readonly<Record<string, (printed: string) => void>>
 }
 
-const scriptOf = ({ setup = '', cases }: KernelCases, variables: Readonly<Record<string, number>>): string => [
+const scriptOf = ({ setup = '', cases }: KernelCases, errands: ErrandServer, variables: Readonly<Record<string, number>>): string => [
+  `errands=${errands.port}`,
   ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
   setup,
   'echo "begin 0"',
@@ -41,11 +45,16 @@ export function kernelCases(title: string, all: KernelCases): void {
   const runMs = all.runMs ?? RUN_MS
   describeIf(requires.all(requiresKernelVm(), all.requires), title, () => {
     let vm: Vm | undefined
+    let errands: ErrandServer | undefined
     beforeAll(async () => {
       const variables = (await all.prepare?.()) ?? {}
-      vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all, variables) })
+      errands = await ErrandServer.listen(all.errands ?? {})
+      vm = new Vm({ name: title.replace(/[^A-Za-z0-9]+/g, '-'), ...all, runMs, script: scriptOf(all, errands, variables) })
+    }, runMs)
+    afterAll(async () => {
+      await vm?.close()
+      errands?.close()
     })
-    afterAll(() => vm?.close())
     Object.keys(all.cases).forEach((name, i) => {
       test(name, async () => {
         const printed = await printedBy(vm!, i)

@@ -24,6 +24,16 @@ eventually() {
   fail "$name: not within 10 s: $*"
 }
 
+# --- the machine that runs the VM, in kernelCases. errand NAME WORD...: it does that for us; what it answers is in $last.
+errand() {
+  local answer
+  exec 3<> "/dev/tcp/10.0.2.2/$errands" && echo "$*" >&3 && answer=$(cat <&3) || fail "errand $*: not sent"
+  exec 3>&-; last=${answer#*$'\n'}
+  [ "${answer%%$'\n'*}" = ok ] && echo "ok errand $*" || fail "errand $*: $last"
+}
+# own_loopback: 127.77.0.0/16 is the machine's, not ours, so that a storage there has the same address for both.
+own_loopback() { echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; step route ip route add 127.77.0.0/16 via 10.0.2.2 dev eth0 src 10.0.2.15 table local; }
+
 # --- open-iscsi. A portal is PORT, on the machine that runs the VM, or ADDRESS:PORT.
 target=iqn.2026-11.host.tcmu:default
 portal() { case $1 in *:*) echo "$1";; *) echo "10.0.2.2:$1";; esac; }
