@@ -35,7 +35,7 @@ export interface HostOptions extends FilterOptions {
   readonly handlers?: readonly Handler[]
   readonly targetName?: string
   /** Where the portal listens; false: there is none. Default 127.0.0.1:3260. */
-  readonly portal?: Address | false
+  readonly portal?: (Address & { readonly pollMicros?: number | undefined }) | false
   readonly chap?: Chap
   readonly acl?: readonly string[]
   readonly allowOpen?: boolean

@@ -7,6 +7,7 @@ import { ProtocolError } from './errors'
 import { Framing, type PduReceiver } from './framing'
 import { type Login, type LoginPolicy } from './login'
 import { LoginExchange } from './login-exchange'
+import type { LoopPoll } from './loop-poll'
 import { normalName } from './names'
 import { DEFAULT_RECEIVE, MAX_RECEIVE } from './negotiation'
 import { CommandOrder } from './order'
@@ -27,6 +28,7 @@ export interface ConnectionHost {
   readonly limits: PortalLimits
   readonly buffers: BufferPool
   readonly crc32c: Crc32c
+  readonly poll: LoopPoll
   readonly log: QuietLog
   /** Seconds since the portal began. */
   readonly tick: () => number
@@ -78,6 +80,7 @@ export class Connection implements PduReceiver {
     this.text = new TextExchange((pairs) => answerText(pairs, this.directory()))
     this.since = this.heard = host.tick()
     outgoing.drained = () => this.resume()
+    outgoing.sent = () => host.poll.sent()
     this.listen(socket)
   }
 
@@ -91,6 +94,7 @@ export class Connection implements PduReceiver {
 
   private receive(chunk: Buffer): void {
     this.heard = this.host.tick()
+    this.host.poll.heard()
     if (this.closed) return
     this.channel.batch(() => {
       try {

@@ -61,6 +61,8 @@ export interface PortalOptions {
   readonly portGroup?: { readonly id: number; readonly relativePort: number }
   /** Bind a non-loopback address without CHAP. */
   readonly allowOpen?: boolean
+  /** Microseconds that the event loop is kept awake after an answer, while initiators come back that quickly. 0: never. Default: what fits the machine. */
+  readonly pollMicros?: number | undefined
   readonly limits?: Partial<PortalLimits>
 }
 

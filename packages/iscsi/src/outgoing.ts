@@ -35,6 +35,8 @@ export class Outgoing {
   dataDigest = false
   /** Bytes handed to the socket and not yet written. */
   queued = 0
+  /** Called when something goes to the socket. */
+  sent: () => void = () => {}
   /** Called when a batch was written. */
   drained: () => void = () => {}
 
@@ -154,6 +156,7 @@ export class Outgoing {
     this.batch = { slabs: [], buffers: [], bytes: 0 }
     if (this.closed) return this.written(batch)
     this.queued += batch.bytes
+    this.sent()
     const done = (): void => {
       this.queued -= batch.bytes
       this.written(batch)

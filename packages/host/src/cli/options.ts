@@ -139,9 +139,10 @@ export function serveOptions(flags: ServeFlags, at: Surroundings): HostOptions &
   }, (message) => log.warn(message))
   if (!chap && !flags.allowOpenPortal && !isLoopback(portal.address)) throw tcmuError('E_PORTAL_OPEN', { address: portal.address })
   const socket = flags.socket ?? defaultSocket(at.env, at.uid, kernel)
+  const pollMicros = pollMicrosOf(flags, config)
   return {
-    ...handlers, config, hostLog: hostLog!, luns, portal,
-    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing, pollMicros: pollMicrosOf(flags, config) } }),
+    ...handlers, config, hostLog: hostLog!, luns, portal: { ...portal, pollMicros },
+    ...(kernel && { kernel: { netlink: flags.netlink, foreign: flags.foreign, resetRing: flags.resetRing, pollMicros } }),
     chap, socket,
     dbus: busOf(flags, at, config) ?? false,
     targetName: checkIscsiName(flags.targetName ?? config.targetName ?? DEFAULT_TARGET),

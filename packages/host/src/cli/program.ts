@@ -33,7 +33,7 @@ const picksFrontEnd = (c: Command): Command => c
   .option('--no-netlink', 'tcmu: serve the devices that are there, hear of no others')
   .addOption(new Option('--foreign <policy>', 'tcmu: devices of subtypes that no handler here has: refuse them, or leave them to another daemon').choices(['reject', 'ignore']).default('reject'))
   .addOption(new Option('--reset-ring <policy>', 'tcmu: commands that a former daemon left unanswered: initiators try them again, or they fail').choices(['retry', 'fail']).default('retry'))
-  .option('--poll-us <n>', 'tcmu: microseconds that a ring which fell idle is looked at before sleeping, while commands come quickly; 0: never (default: 50, 0 on one processor)')
+  .option('--poll-us <n>', 'microseconds that rings, or sockets of the portal, are looked at before sleeping, while commands come quickly; 0: never (default: 50 for rings, 100 for sockets; 0 on one processor)')
 
 /** Flags of the C daemon, and the message bus. */
 const isDaemon = (c: Command): Command => c

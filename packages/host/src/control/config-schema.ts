@@ -75,7 +75,7 @@ export const configSchema = {
     logLevels: { type: 'object', additionalProperties: level, description: 'Levels of single devices, by their names.' },
     logDir: { ...text, description: 'Folder for `tcmu-runner.log`.' },
     logFormat: { enum: ['text', 'json'], description: 'Lines of the log file: as the C daemon writes them, or JSON.' },
-    pollUs: { type: 'integer', minimum: 0, maximum: MOST_POLL_US, description: 'Microseconds that a ring of the kernel which fell idle is looked at before sleeping, while commands come quickly. Left out: 50, 0 on one processor.' },
+    pollUs: { type: 'integer', minimum: 0, maximum: MOST_POLL_US, description: 'Microseconds that rings of the kernel, or sockets of the portal, are looked at before sleeping, while commands come quickly. Left out: 50 for rings, 100 for sockets; 0 on one processor.' },
     dbus: { anyOf: [{ type: 'boolean' }, text], description: 'Whether targetcli is answered on the system bus, or the address of another bus.' },
     luns: {
       type: 'array',

@@ -8,9 +8,15 @@ import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '
 const BATCH = 128
 /** Above this many live commands nothing more is taken; the kernel then queues. */
 const MAX_IN_FLIGHT = 4096
+/** What is done in this time is worth a doorbell of its own: it costs a twentieth of that. */
+const PART_MS = 0.03
+const LEAST_PART = 8
 const QUIET_POLL_MS = 2
 /** All rings of one event loop: a thread has one, and an instance of this module. */
 const turnsOfThread = new RingTurns()
+
+/** How many commands make a part, when so many took so long. */
+const partOf = (commands: number, ms: number): number => Math.max(LEAST_PART, Math.floor(commands * PART_MS / Math.max(ms, PART_MS / 1000)))
 
 /** A mapped ring and its doorbells: a UIO device, or something that behaves like one. */
 export interface RingPort {
@@ -51,6 +57,9 @@ export class Pump implements RingOwner {
   private readonly flush: (() => void) | undefined
   private readonly poll: BusyPoll
   private readonly news: () => boolean
+  private readonly now = (): number => performance.now()
+  /** Commands of the next part of a batch. */
+  private part: number
   private running = false
   /** `run` or `publish` is due: from `setImmediate`, from `process.nextTick`. */
   private runDue = false
@@ -77,6 +86,7 @@ export class Pump implements RingOwner {
     this.nexus = { name: `kernel ring of ${unit.name}` }
     this.batch = options.batch ?? BATCH
     this.maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT
+    this.part = this.batch
     this.flush = options.flush
     this.ring = new Ring(port.memory, this)
     this.poll = new BusyPoll(options.pollMicros ?? defaultPollMicros(), turnsOfThread)
@@ -104,7 +114,7 @@ export class Pump implements RingOwner {
     this.running = true
     this.poll.begin()
     try {
-      do this.turn()
+      do this.turns()
       while (this.expectsMore && this.poll.await(this.news))
     } finally {
       this.running = false
@@ -112,10 +122,22 @@ export class Pump implements RingOwner {
     if (this.poll.interrupted) this.later()
   }
 
-  private turn(): void {
-    this.takeSome()
-    this.flush?.()
-    this.publish()
+  /** A batch, in parts that the peer hears of one by one: it works on the first while the second is done. */
+  private turns(): void {
+    let left = this.batch
+    let before = this.now()
+    while (left > 0) {
+      const wanted = Math.min(this.part, left)
+      const taken = this.takeSome(wanted)
+      this.flush?.()
+      this.publish()
+      left -= taken
+      const now = this.now()
+      if (taken >= LEAST_PART) this.part = partOf(taken, now - before)
+      before = now
+      if (taken < wanted) return
+    }
+    this.later()
   }
 
   /** All that was taken is answered, nothing else of this ring is due: what comes next is up to the peer alone. */
@@ -123,26 +145,27 @@ export class Pump implements RingOwner {
     return this.poll.enabled && this.taking && !this.runDue && this.ring.inFlight === 0
   }
 
-  private takeSome(): void {
+  /** How many were taken: fewer than wanted when there were no more, or too many live. */
+  private takeSome(wanted: number): number {
     try {
-      if (this.takeBatch()) this.later()
+      return this.takeUpTo(wanted)
     } catch (e) {
       this.taking = false
       this.options.broken?.(e as TcmuError)
+      return 0
     }
   }
 
-  /** True when there may be more to take. */
-  private takeBatch(): boolean {
+  private takeUpTo(wanted: number): number {
     const { ring, unit } = this
     this.full = false
-    for (let n = 0; n < this.batch; n++) {
+    for (let n = 0; n < wanted; n++) {
       if (ring.inFlight >= this.maxInFlight) {
         this.full = true
-        return false
+        return n
       }
       const command = ring.next()
-      if (command === undefined) return false
+      if (command === undefined) return n
       if (n === 0) this.poll.served()
       try {
         unit.execute(command)
@@ -150,7 +173,7 @@ export class Pump implements RingOwner {
         this.fail(command, e)
       }
     }
-    return true
+    return wanted
   }
 
   /** `execute` does not throw; if it did, the initiator still gets its answer. */
