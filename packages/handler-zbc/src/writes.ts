@@ -1,8 +1,11 @@
-import { type Result, Status, zoneCondition as c, zoneType as t } from '@tcmu/host/scsi'
+import { type Result, Status, type WhenMoved, zoneCondition as c, zoneType as t } from '@tcmu/host/scsi'
 import type { Image } from './image'
 import { discard } from './image-file'
 import { refuseWrite } from './rules'
 import { type Append, hasPointer, type Zone } from './zone'
+
+/** Has the host move the data of the command, and tells afterwards; false: it cannot. */
+export type Move = (whenMoved?: WhenMoved) => boolean
 
 /**
  * Takes writes in the order in which they come, lets their data go to the file side by side, and answers them in the order
@@ -17,26 +20,20 @@ export class Writes {
   constructor(private readonly image: () => Image, private readonly lbaBytes: number, private readonly tracked: boolean) {}
 
   /**
-   * Write [lba, end) by calling `data`, which touches that range only. A status at once when it is refused.
+   * Write [lba, end) by calling `data`, which touches that range only, or `move` where that will do. A status at once when it is refused.
    */
-  run(lba: number, end: number, data: () => Result): Result {
+  run(lba: number, end: number, data: () => Result, move?: Move): Result {
     const { table } = this.image()
-    if (this.locked > 0 && this.waits(lba, end)) return this.turn().then(() => this.run(lba, end, data))
+    if (this.locked > 0 && this.waits(lba, end)) return this.turn().then(() => this.run(lba, end, data, move))
     const refused = refuseWrite(table, lba, end)
     if (refused !== undefined) {
       table.statistics.writeFailures++
       return refused
     }
     const first = table.at(lba)
-    if (first.type === t.CONVENTIONAL && !this.tracked) return data()
+    if (first.type === t.CONVENTIONAL && !this.tracked) return end <= first.end && move?.() ? Status.OK : data()
     if (first.type === t.SEQUENTIAL_PREFERRED && lba > first.wp && first.condition !== c.FULL) return this.afterGap(first, lba, end, data)
-    return end <= first.end ? this.inZone(first, lba, end, data) : this.inZones(first, lba, end, data)
-  }
-
-  /** No pointer, no count and no lock concerns this range: its data is all there is to write. */
-  untold(lba: number, end: number): boolean {
-    const first = this.image().table.at(lba)
-    return first.type === t.CONVENTIONAL && !this.tracked && end <= first.end && !first.locked
+    return end <= first.end ? this.inZone(first, lba, end, data, move) : this.inZones(first, lba, end, data)
   }
 
   private waits(lba: number, end: number): boolean {
@@ -66,10 +63,11 @@ export class Writes {
     return this.run(lba, end, data)
   }
 
-  private inZone(zone: Zone, lba: number, end: number, data: () => Result): Result {
+  private inZone(zone: Zone, lba: number, end: number, data: () => Result, move?: Move): Result {
     const append = this.begin(zone, lba, end)
     let result: Result
     try {
+      if (move?.((well) => (well ? this.written(zone, append, Status.OK) : this.failed(zone, append)))) return Status.OK
       result = data()
     } catch (e) {
       void this.finish(zone, append, false)
@@ -80,6 +78,11 @@ export class Writes {
       void this.finish(zone, append, false)
       throw e
     })
+  }
+
+  private failed(zone: Zone, append: Append | undefined): Status {
+    void this.finish(zone, append, false)
+    return Status.WR_ERR
   }
 
   private written(zone: Zone, append: Append | undefined, status: Status): Result {

@@ -1,6 +1,6 @@
 import {
   andThen, command, type CommandRow, invalidField, type Lun, refuseTransfer, type Result, Status, type Task, read10, read12, read16, read6, verify10, verify12,
-  verify16, write10, write12, write16, write6, writeAndVerify10, writeAndVerify12, writeAndVerify16, writeSame10, writeSame16, noDataOut,
+  verify16, write10, write12, write16, write6, writeAndVerify10, writeAndVerify12, writeAndVerify16, writeSame10, writeSame16, noDataOut, type WhenMoved,
 } from '@tcmu/host/scsi'
 import { refuseRead, refuseWrite } from '../rules'
 import type { ZonedUnit } from '../unit'
@@ -40,14 +40,6 @@ function openAlone(unit: ZonedUnit, task: Task): Status {
   return refused ?? Status.OK
 }
 
-/** Conventional zones are a file as any, once they may be written. */
-function movedByHost(unit: ZonedUnit, lun: Lun, task: Task): boolean {
-  const { lba, blocks } = task
-  const end = lba + blocks
-  if (lun.direct === undefined || !unit.writes.untold(lba, end) || refuseWrite(unit.image.table, lba, end) !== undefined) return false
-  return lun.direct.move(task, true)
-}
-
 const writing = (unit: ZonedUnit, row: CommandRow): CommandRow => command({
   ...row,
   run: (lun, task, c) => {
@@ -60,8 +52,9 @@ const writing = (unit: ZonedUnit, row: CommandRow): CommandRow => command({
     if (task.blocks === 0) return openAlone(unit, task)
     if (task.data.length < task.length) return Status.INVALID_CDB
     if (task.data.length > task.length) return whole(unit, lun, task, fua === 1)
-    if (fua === 0 && lun.writeCache && movedByHost(unit, lun, task)) return Status.OK
-    return told(task, durably(unit, lun, fua === 1, unit.writes.run(task.lba, task.lba + task.blocks, () => unit.medium.write(task))))
+    // What has to be on the medium is not over when it has been moved.
+    const move = fua === 0 && lun.writeCache && lun.direct ? (told?: WhenMoved) => lun.direct!.move(task, true, told) : undefined
+    return told(task, durably(unit, lun, fua === 1, unit.writes.run(task.lba, task.lba + task.blocks, () => unit.medium.write(task), move)))
   },
 })
 

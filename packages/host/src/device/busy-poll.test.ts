@@ -147,10 +147,10 @@ test('it never waits longer than its bound, whatever the clock and the peer do',
 })
 
 /** Commands that a pump takes in each turn of the event loop, when its peer posts the next one as soon as one is answered. */
-async function taken(pollMicros: number): Promise<number[]> {
+async function taken(pollMicros: number, answer: (task: Task) => void = (task) => task.finish()): Promise<number[]> {
   const kernel = new FakeKernel({ ringBytes: 65536 })
   const turns: number[] = [0]
-  const unit = { name: 'stub', abort: () => Promise.resolve(0), join: () => undefined, leave: () => undefined, execute: (task: Task) => task.finish() }
+  const unit = { name: 'stub', abort: () => Promise.resolve(0), join: () => undefined, leave: () => undefined, execute: answer }
   const kick = kernel.kick.bind(kernel)
   kernel.kick = () => {
     kick()
@@ -170,4 +170,10 @@ async function taken(pollMicros: number): Promise<number[]> {
 test('a pump takes what a quick peer posts without being woken for each', async () => {
   expect(Math.max(...await taken(1000))).toBeGreaterThan(2)
   expect(Math.max(...await taken(0))).toBeLessThanOrEqual(2)
+})
+
+test('nor is it for answers that come by a promise, and others have their turn all the same', async () => {
+  const late = (task: Task): void => void Promise.resolve().then(() => task.finish())
+  expect(Math.max(...await taken(1000, late))).toBeGreaterThan(2)
+  expect(Math.max(...await taken(0, late))).toBeLessThanOrEqual(2)
 })

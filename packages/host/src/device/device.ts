@@ -105,7 +105,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
       reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
       writesDone: () => this.writesDone(),
     })
-    this.path = new DirectPathChoice(backend, this.hooks.ops, (task, outcome) => this.settle(task, typeof outcome === 'number' ? outcome : this.explain(task, outcome)))
+    this.path = new DirectPathChoice(backend, this.hooks.ops, (task, outcome) => this.ended(task, outcome))
     this.available = new Availability({
       name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
       lockMode: () => lockModeOf(this.groups), background: { stop: () => Promise.all([this.operations.stop(), this.history.selfTests.background?.stop()]) }, limits: spec.limits, timing: parts.recovery,
@@ -212,23 +212,29 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
     try {
       result = this.available.open ? this.hooks.command.call(task) : this.unavailable(task)
     } catch (e) {
-      this.settle(task, this.explain(task, e))
+      this.settle(task, this.faults.explain(task, e))
       return
     }
     if (typeof result === 'number' || result === undefined) this.settle(task, result ?? Status.INVALID_CMD)
     else this.later(task, result)
   }
 
+  /** What the host itself moved has been moved, or has failed. */
+  private ended(task: Task, outcome: Result | Error): void {
+    if (outcome instanceof Promise) this.later(task, outcome)
+    else this.settle(task, outcome instanceof Error ? this.faults.explain(task, outcome) : outcome)
+  }
+
   private later(task: Task, result: Promise<Status>): void {
     task.deferred = true
     if (!isThenable(result)) {
-      this.settle(task, this.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
+      this.settle(task, this.faults.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
       return
     }
     // Of a promise of the handler's own making this makes one that settles once.
     Promise.resolve(result).then(
       (status) => this.settle(task, status ?? Status.OK),
-      (e: unknown) => this.settle(task, this.explain(task, e)),
+      (e: unknown) => this.settle(task, this.faults.explain(task, e)),
     )
   }
 
@@ -240,10 +246,6 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
     return task.cdb[0] === op.TEST_UNIT_READY ? Status.BECOMING_READY : Status.BUSY
   }
 
-  private explain(task: Task, e: unknown): Status {
-    return this.faults.explain(task, e)
-  }
-
   /** The one door out. Waits for I/O that a handler left under way: its memory is still being written to. */
   private settle(task: Task, status: Status): void {
     if (task.moving) return
@@ -252,7 +254,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
       setTimeout(() => this.settle(task, status), 1)
       return
     }
-    if (status !== Status.OK && !isStatus(status)) status = this.explain(task, new TypeError(`${this.subtype} answered ${String(status)}, which is no status`))
+    if (status !== Status.OK && !isStatus(status)) status = this.faults.explain(task, new TypeError(`${this.subtype} answered ${String(status)}, which is no status`))
     resultOf(task, task.aborted ? Status.ABORTED : status, this.modes.dSense)
     this.live.remove(task)
     if (task.claim) this.gate.release(task)

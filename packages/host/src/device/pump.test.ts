@@ -87,7 +87,7 @@ test('a batch ends after 128 commands, and others get their turn', async () => {
 })
 
 test('what takes long is answered in parts, each with its doorbell', async () => {
-  const busy = (micros: number): Behaviour => (task) => {
+  const busy = (micros: number) => (task: Command): void => {
     for (const end = performance.now() + micros / 1000; performance.now() < end;);
     task.finish()
   }

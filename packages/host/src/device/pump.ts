@@ -78,6 +78,7 @@ export class Pump implements RingOwner {
   private readonly publishLater = (): void => {
     this.publishDue = false
     this.publish()
+    if (this.expectsMore) this.goOn()
     if (this.full && this.ring.inFlight < this.maxInFlight) this.later()
   }
 
@@ -111,11 +112,22 @@ export class Pump implements RingOwner {
 
   private run(): void {
     if (this.running || !this.taking) return
-    this.running = true
     this.poll.begin()
+    this.running = true
     try {
-      do this.turns()
-      while (this.expectsMore && this.poll.await(this.news))
+      this.turns()
+    } finally {
+      this.running = false
+    }
+    this.goOn()
+  }
+
+  /** Look at the idle ring for a moment, and do what comes. Others have their turn after a time that began with `run`. */
+  private goOn(): void {
+    if (this.running) return
+    this.running = true
+    try {
+      while (this.expectsMore && this.poll.await(this.news)) this.turns()
     } finally {
       this.running = false
     }

@@ -78,10 +78,15 @@ export interface BlockOps {
   space?(): Space | Promise<Space>
 }
 
+export type WhenMoved = (well: boolean) => Result
+
 /** A medium whose bytes the host moves itself, without a promise. */
 export interface DirectMedium {
-  /** Move all of `task.data` from or to the task's range: true, and `task.moving` until that is done, which settles the task; false: ask `ops`. */
-  move(task: Task, write: boolean): boolean
+  /**
+   * Move all of `task.data` from or to the task's range: true, and `task.moving` until that is done, which settles the task; false: ask `ops`.
+   * `whenMoved` is told first whether it went well, and says what the task is settled with if it did.
+   */
+  move(task: Task, write: boolean, whenMoved?: WhenMoved): boolean
 }
 
 /** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */
