@@ -11,6 +11,11 @@ const image = inRepository('node_modules/.cache/tcmu/kernel')
 export const HOST = '10.0.2.2'
 const RUN_MS = 900_000
 const SCRATCH_BYTES = 2 ** 31
+/** A boot takes some ten seconds, and a minute beside much else. */
+const BOOT_MS = 120_000
+const MOST_BOOTS = 3
+/** What the kernel says when QEMU has lost the timer of a processor: seen once in some hundred boots, before anything of ours ran. */
+const LOST_TIMER = "timer wakeup didn't happen"
 
 export const requiresKernelVm = (): Lack => requires.all(
   requires.command('qemu-system-x86_64', 'qemu-system-x86'),
@@ -43,20 +48,28 @@ const drive = (serial: string, file: string, readonly: boolean): string[] => [
 /** A virtual machine, in software, that runs one script and ends. The project is at /opt/tcmu in it, `tcmu-host` on its path. */
 export class Vm {
   private readonly folder = mkdtempSync(join(tmpdir(), 'tcmu-vm-'))
-  private readonly child: ChildProcess
+  private child: ChildProcess | undefined = undefined
   private readonly closed: Promise<void>
   private readonly timer: NodeJS.Timeout
+  private over = false
   private printed = ''
 
   constructor(private readonly options: VmOptions) {
-    const { folder } = this
+    this.closed = this.run(this.command()).finally(() => (this.over = true))
+    // Who waits for it hears of it.
+    this.closed.catch(() => undefined)
+    this.timer = setTimeout(() => this.child?.kill('SIGKILL'), options.runMs ?? RUN_MS)
+  }
+
+  private command(): readonly string[] {
+    const { folder, options } = this
     const file = (name: string, content = ''): string => {
       writeFileSync(join(folder, name), content)
       return join(folder, name)
     }
     const scratch = file('scratch')
     truncateSync(scratch, SCRATCH_BYTES)
-    this.child = spawn('qemu-system-x86_64', [
+    return [
       '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-machine', 'q35,usb=off,vmport=off,hpet=off',
       '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', options.memory ?? '2G', '-kernel', join(image, 'vmlinux'), '-initrd', join(image, 'initrd'),
       '-append', 'console=ttyS0 loglevel=4 mitigations=off nokaslr audit=0 apparmor=0 panic=-1 tsc=reliable no_timer_check random.trust_cpu=on rcupdate.rcu_expedited=1',
@@ -66,9 +79,30 @@ export class Vm {
       '-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile=',
       '-device', 'virtio-serial-pci', '-chardev', `file,id=out,path=${file('out')}`, '-device', 'virtserialport,chardev=out,name=out',
       '-serial', `file:${join(folder, 'console')}`,
-    ], { stdio: ['ignore', 'ignore', 'inherit'] })
-    this.closed = new Promise((resolve, reject) => this.child.once('close', () => resolve()).once('error', reject))
-    this.timer = setTimeout(() => this.child.kill('SIGKILL'), options.runMs ?? RUN_MS)
+    ]
+  }
+
+  /** Until the VM has ended, booted again if it hangs before the script has printed anything. */
+  private async run(command: readonly string[]): Promise<void> {
+    for (let boots = 1; await this.boot(command, boots < MOST_BOOTS); boots++) {
+      process.stderr.write(`${this.options.name ?? 'a VM'}: QEMU lost a timer while its kernel booted; booting again\n`)
+    }
+  }
+
+  /** Resolves when QEMU has ended: true when it was ended because the kernel hung, if `again`. */
+  private async boot(command: readonly string[], again: boolean): Promise<boolean> {
+    let hung = false
+    const child = this.child = spawn('qemu-system-x86_64', command, { stdio: ['ignore', 'ignore', 'inherit'] })
+    const watch = setTimeout(() => {
+      hung = again && this.text === '' && this.console().includes(LOST_TIMER)
+      if (hung) child.kill('SIGKILL')
+    }, BOOT_MS)
+    try {
+      await new Promise<void>((resolve, reject) => void child.once('close', () => resolve()).once('error', reject))
+    } finally {
+      clearTimeout(watch)
+    }
+    return hung
   }
 
   /** What the script has printed. */
@@ -80,7 +114,7 @@ export class Vm {
   }
 
   get running(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null
+    return !this.over
   }
 
   /** Resolves when the script has printed `line`; rejects when it has ended without. */
@@ -109,7 +143,7 @@ export class Vm {
 
   async close(): Promise<void> {
     clearTimeout(this.timer)
-    this.child.kill('SIGKILL')
+    this.child?.kill('SIGKILL')
     await this.closed.catch(() => undefined)
     if (this.options.name !== undefined) {
       mkdirSync(join(image, 'transcripts'), { recursive: true })
