@@ -41,7 +41,7 @@ kernelCases('target port groups', {
     'implicit: a lock that another host took is noticed, and taken again after a reopen': `
       sd=$(disk 1); echo -n elsewhere > /run/d1/holder; settled
       step write dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
-      equal calls "$(calls d1)" 'open lock - close reopen lock -'
+      equal calls "$(calls d1)" 'open lock - close reopen closed lock -'
       step devices tcmu-host devices --json; says 'counted' '"lockLost": 1'
       quiet 'no such message'`,
     'implicit: an initiator may not change states': `
@@ -74,10 +74,10 @@ kernelCases('target port groups', {
     'lost backend without another path: nobody is thrown out, I/O goes on when it is back': `
       sd=$(disk 1); settled; : > /run/d1/calls
       touch /run/d1/away
-      ( for ((i = 0; i < 600; i++)); do calls d1 | grep -q 'reopen reopen' && break; nap 0.1; done; rm /run/d1/away ) &
+      ( for ((i = 0; i < 600; i++)); do calls d1 | grep -q 'reopen closed reopen' && break; nap 0.1; done; rm /run/d1/away ) &
       step 'write that waits' dd if=/dev/urandom of=/dev/$sd bs=64k count=16 oflag=direct
       step 'read' dd if=/dev/$sd of=/dev/null bs=64k count=16 iflag=direct
-      calls d1 | grep -q '^close reopen reopen' || fail "$(calls d1)"
+      calls d1 | grep -q '^close reopen closed reopen' || fail "$(calls d1)"
       step devices tcmu-host devices --json; says 'counted' '"connectionLost": 1'`,
     'lost backend with another path: its portal group is off until it is back': `
       backstore d3 locking//run/d3 67108864; group d3 here 1 1; group d3 there 2 1
