@@ -2,11 +2,10 @@
 
 #include <sched.h>
 
-#include <csignal>
+#include "io_thread.h"
 
 namespace tcmu {
 
-constexpr size_t kStackBytes = 256 * 1024;
 // Looks at whether the last helper has left, before sleeping until it has: some 30 us, what the largest job takes.
 constexpr int kLooks = 60;
 
@@ -63,20 +62,8 @@ void* Crew::Enter(void* self) {
 
 // Without helpers, where the system has no thread left to give, the caller does it all.
 void Crew::StartHelpers() {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attr;
-  pthread_attr_init(&attr);
-  pthread_attr_setstacksize(&attr, kStackBytes);
-  for (size_t i = 0; i < most_; i++) {
-    pthread_t thread;
-    if (pthread_create(&thread, &attr, Enter, this) != 0) break;
-    pthread_setname_np(thread, "tcmu-copy");
-    threads_.push_back(thread);
-  }
-  pthread_attr_destroy(&attr);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_t thread;
+  while (threads_.size() < most_ && StartIoThread("tcmu-copy", Enter, this, &thread)) threads_.push_back(thread);
 }
 
 Crew::~Crew() {

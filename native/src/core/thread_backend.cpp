@@ -1,13 +1,11 @@
 #include "thread_backend.h"
 
 #include <cerrno>
-#include <csignal>
 
 #include "file_job.h"
+#include "io_thread.h"
 
 namespace tcmu {
-
-constexpr size_t kStackBytes = 256 * 1024;
 
 void ThreadBackend::Enqueue(Job* job) {
   if (job->in_lane) {
@@ -60,18 +58,8 @@ void ThreadBackend::Submit(JobList jobs, size_t) {
 }
 
 bool ThreadBackend::StartThread() {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attr;
-  pthread_attr_init(&attr);
-  pthread_attr_setstacksize(&attr, kStackBytes);
   pthread_t thread;
-  int error = pthread_create(&thread, &attr, Enter, this);
-  pthread_attr_destroy(&attr);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) return false;
-  pthread_setname_np(thread, "tcmu-io");
+  if (!StartIoThread("tcmu-io", Enter, this, &thread)) return false;
   threads_.push_back(thread);
   return true;
 }
