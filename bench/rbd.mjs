@@ -9,7 +9,7 @@ import { inRoot, isRoot, Refusal, which } from '../scripts/lib.mjs'
 import { findRunner, RunnerPlace } from './c-runner.mjs'
 import { atExit, temporaryFolder } from './places.mjs'
 import { buildPeer, Ring } from './ring.mjs'
-import { compare, spread, turn } from './stats.mjs'
+import { inRounds, rowsOf } from './rounds.mjs'
 
 const MiB = 2 ** 20
 /** What the OSD keeps in memory has to hold all the images. */
@@ -51,7 +51,6 @@ function daemons(conf, place) {
 
 async function onRing(daemon) {
   const ring = await Ring.start(daemon, SIZE)
-  for (const [workload, ms] of WARM_UP) await ring.drive(workload, ms)
   return { name: daemon.name, drive: (workload, ms) => ring.drive(workload, ms), stop: () => ring.stop() }
 }
 
@@ -73,29 +72,6 @@ async function withFio(conf) {
   return { name: FIO, drive, stop: () => undefined }
 }
 
-async function measure(peers, { rounds, milliseconds, said }) {
-  const runs = workloads.map(() => Object.fromEntries(peers.map(({ name }) => [name, []])))
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, workload] of workloads.entries()) {
-      for (const peer of turn(peers, round)) runs[i][peer.name].push(await peer.drive(workload, milliseconds))
-    }
-    said(`round ${round + 1} of ${rounds}: ${workloads.at(-1).name}: ${peers.map(({ name }) => `${name} ${Math.round(runs.at(-1)[name].at(-1).iops)}`).join(', ')}`)
-  }
-  return workloads.map(({ name: workload }, i) => summary(workload, runs[i], peers.map((p) => p.name)))
-}
-
-function summary(workload, runs, names) {
-  const of = (name, column) => runs[name].map((run) => run[column])
-  const rings = names.filter((n) => n !== FIO)
-  return {
-    workload,
-    iops: Object.fromEntries(names.map((n) => [n, spread(of(n, 'iops'))])),
-    cpuMicros: Object.fromEntries(rings.map((n) => [n, spread(of(n, 'cpuMicros'))])),
-    ratios: Object.fromEntries(names.filter((n) => n !== OURS).map((n) => [n, compare(of(OURS, 'iops'), of(n, 'iops'), Math.max)])),
-    ...(rings.includes(THEIRS) && { cpuRatio: compare(of(OURS, 'cpuMicros'), of(THEIRS, 'cpuMicros'), Math.min) }),
-  }
-}
-
 /** Why it cannot run here, or undefined. */
 export const lack = () => (isRoot() ? undefined : 'needs root, for a mount namespace') ?? (which('gcc') ? undefined : 'needs gcc; apt-get install gcc libc6-dev')
   ?? (['ceph-mon', 'ceph-osd', 'rbd'].every(which) ? undefined : 'needs ceph-mon, ceph-osd and rbd; apt-get install ceph-mon ceph-osd ceph-common')
@@ -108,9 +84,13 @@ export async function rbdBench({ rounds = 5, milliseconds = 2000, said = () => u
   const place = typeof runner === 'string' ? undefined : new RunnerPlace(runner)
   const peers = []
   try {
-    for (const daemon of daemons(cluster.conf, place)) peers.push(await onRing(daemon))
+    for (const daemon of daemons(cluster.conf, place)) {
+      peers.push(await onRing(daemon))
+      for (const [workload, ms] of WARM_UP) await peers.at(-1).drive(workload, ms)
+    }
     if (which('fio')) peers.push(await withFio(cluster.conf))
-    return { peer: typeof runner === 'string' ? runner : 'tcmu-runner', rounds, milliseconds, rows: await measure(peers, { rounds, milliseconds, said }) }
+    const runs = await inRounds(workloads, rounds, peers, (peer, workload) => peer.drive(workload, milliseconds), said)
+    return { peer: typeof runner === 'string' ? runner : 'tcmu-runner', rounds, milliseconds, rows: rowsOf(workloads, runs, OURS) }
   } finally {
     for (const peer of peers) await peer.stop()
     place?.close()

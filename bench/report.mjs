@@ -32,7 +32,7 @@ function qcowTable(rows) {
   ]
 }
 /** IOPS and CPU of the best round of each, as others disturb a round and help none. */
-function rbdTable(rows) {
+function roundsTable(rows) {
   const [names, rings, others] = [Object.keys(rows[0].iops), Object.keys(rows[0].cpuMicros), Object.keys(rows[0].ratios)]
   return [
     ['workload', ...names.map((n) => `${n}, IOPS`), ...others.map((n) => `to ${n}, median (range)`), ...rings.map((n) => `${n}, CPU µs`)],
@@ -46,13 +46,14 @@ const memoryTable = (rows) => [['idle devices', 'resident MiB', 'of it private']
 
 /** [title, [head, rows]] of all that was measured. */
 export function tables(results) {
-  const { ring, portal, qcow, rbd, micro, memory } = results
+  const { ring, zones, portal, qcow, rbd, micro, memory } = results
   return [
     ...(ring ? pairs.map(([ours, theirs]) => [`Ring: ${ours} beside ${theirs}`, ratioTable(ring.rows, [ours, theirs])]) : []),
     ...(ring ? [['Ring: all', ringTable(ring.rows)]] : []),
+    ...(zones ? [['Zones', roundsTable(zones.rows)]] : []),
     ...(portal ? [['Portal beside tgt', portalTable(portal)]] : []),
     ...(qcow ? [['qcow behind the portal beside QEMU\'s servers', qcowTable(qcow)]] : []),
-    ...(rbd ? [['Images of Ceph', rbdTable(rbd.rows)]] : []),
+    ...(rbd ? [['Images of Ceph', roundsTable(rbd.rows)]] : []),
     ...(micro ? [['The host alone', microTable(micro)]] : []),
     ...(memory ? [['Memory', memoryTable(memory)]] : []),
   ].filter(([, [, rows]]) => rows.length > 0)

@@ -58,7 +58,7 @@ function table(folder, place, fileHandler) {
   return [
     host('file', `file/${makeFile(at('file'))}`),
     host('zbc', `zbc/${ZBC}@${at('zbc-own')}`),
-    host('plain', `benchplain/${makeFile(at('plain'))}`, inline('plain', 'benchplain')),
+    host('plain', `benchplain/${at('file')}`, inline('plain', 'benchplain')),
     host('null', 'benchnull/x', inline('null', 'benchnull')),
     ...(qcow ? [host('qcow', `qcow/${qcow}`)] : []),
     ...(place && fileHandler ? [place.daemon('file (C)', 'file', `file/${at('file')}`)] : []),

@@ -58,11 +58,14 @@ function cpuNanoseconds(pid) {
 const ended = (child) => new Promise((resolve) => (child.exitCode === null && child.signalCode === null ? child.once('close', resolve) : resolve()))
 
 export class Ring {
-  /** `daemon`: { name, command, args, env, cfgstring }. The device has `sizeBytes`, the first `span` of which are used. */
-  static async start(daemon, sizeBytes, span = sizeBytes) {
+  /**
+   * `daemon`: { name, command, args, env, cfgstring }. The device has `sizeBytes`, the first `span` of which are used; `onward`: { at, step } of
+   * workloads of that order.
+   */
+  static async start(daemon, sizeBytes, span = sizeBytes, onward = undefined) {
     const ring = new Ring(daemon, deviceTree(daemon.cfgstring, sizeBytes))
     try {
-      await ring.meet(span)
+      await ring.meet(span, onward)
     } catch (error) {
       await ring.stop()
       throw error
@@ -78,9 +81,9 @@ export class Ring {
     atExit(() => this.kill())
   }
 
-  async meet(span) {
+  async meet(span, onward) {
     const socket = join(this.tree.root, 'ring.sock')
-    this.peer = spawn(peer, [socket, String(span)], { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.peer = spawn(peer, [socket, span, ...(onward ? [onward.at, onward.step] : [])].map(String), { stdio: ['pipe', 'pipe', 'pipe'] })
     createInterface({ input: this.peer.stdout }).on('line', (line) => this.waiting?.resolve(JSON.parse(line)))
     this.listen(this.peer.stderr)
     this.peer.once('close', () => this.waiting?.reject(new Refusal(`${this.daemon.name}: ${this.said.trim() || 'the peer of the ring ended'}`)))
@@ -112,7 +115,7 @@ export class Ring {
     })
   }
 
-  /** `workload`: { way: 'read' | 'write', order: 'random' | 'sequential', bytes, depth }. */
+  /** `workload`: { way: 'read' | 'write', order: 'random' | 'sequential' | 'onward' | 'behind', bytes, depth }. */
   async drive({ way, order, bytes, depth }, milliseconds) {
     const before = cpuNanoseconds(this.pid)
     const answer = this.answer(milliseconds + START_MS)

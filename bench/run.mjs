@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // `npm run bench`: what this host does beside others, as JSON, SVG and one page in bench/results/.
-//   npm run bench -- --only ring,portal,qcow,rbd,micro,memory,io    some parts        --rounds N     --out FOLDER
+//   npm run bench -- --only ring,zones,portal,qcow,rbd,micro,memory,io    some parts  --rounds N     --out FOLDER
 //   npm run bench -- --quick                                    one ratio, under a minute; --reference writes down what it is
 // The ring needs root and gcc, and compares with Debian's tcmu-runner where apt can download it. Parts that cannot run say why.
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -17,10 +17,12 @@ import { lack as quickLack, quickBench, takeReference } from './quick.mjs'
 import { lack as rbdLack, rbdBench } from './rbd.mjs'
 import { charts, markdown, page, tables } from './report.mjs'
 import { lack as ringLack, pairs, ratios, ringBench } from './ring-bench.mjs'
+import { lack as zonesLack, zonesBench } from './zones.mjs'
 
 const always = () => undefined
 const parts = {
   ring: { title: 'rings', lack: ringLack, run: ringBench },
+  zones: { title: 'zones that are written once', lack: zonesLack, run: zonesBench },
   portal: { title: 'portal and tgt', lack: portalLack, run: portalBench },
   qcow: { title: 'qcow behind the portal and QEMU\'s NBD servers', lack: qcowLack, run: qcowBench },
   rbd: { title: 'images of Ceph', lack: rbdLack, run: rbdBench },

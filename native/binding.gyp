@@ -34,6 +34,7 @@
       'sources': [
         '<@(engine)',
         'src/core/addon.cpp',
+        'src/core/crc32c.cpp',
         'src/core/crew.cpp',
         'src/core/descriptors.cpp',
         'src/core/direct.cpp',

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 8
+export const ABI_VERSION = 9
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -166,6 +166,8 @@ export interface NativeCore {
   raiseFileLimit(wanted: number): number
   /** When the thread that started this process ends, however it does, this process is ended at once (SIGKILL). */
   endWithParent(): void
+  /** Continue a CRC-32C (0 to begin) over bytes [from, to), by the processor's instruction; absent where it has none. */
+  readonly crc32c?: (crc: number, bytes: Uint8Array, from: number, to: number) => number
   /** A descriptor of zeroed shared memory whose size is sealed. */
   memfd(size: number): number
   /** A non-blocking counter. */

@@ -2,11 +2,12 @@
  * The other side of one TCMU ring, for measuring a daemon: it posts commands as target_core_user would, keeps as many
  * under way as it is told, and counts how long each took.
  *
- *   ring-peer SOCKET DEVICE_BYTES
+ *   ring-peer SOCKET DEVICE_BYTES [ONWARD_AT ONWARD_STEP]
  *
  * The memory is a memfd that the daemon gets over SOCKET (uio-preload.c), with the socket in place of the UIO node. It says
- * {"pid":N} when the daemon is there, and then, for each line `read|write random|sequential BYTES DEPTH MILLISECONDS` of its
- * input, one line of JSON. `latency` is pairs of a time in nanoseconds and how many commands took about that long.
+ * {"pid":N} when the daemon is there, and then, for each line `read|write ORDER BYTES DEPTH MILLISECONDS` of its input, one
+ * line of JSON. ORDER: random, sequential; onward: each run begins at the next multiple of ONWARD_STEP that no onward run
+ * has touched, from ONWARD_AT on, and never comes back; behind: random within what the last onward run covered. `latency` is pairs of a time in nanoseconds and how many commands took about that long.
  */
 #define _GNU_SOURCE
 #include <linux/sockios.h>
@@ -41,8 +42,12 @@
 
 enum { READ_10 = 0x28, WRITE_10 = 0x2a };
 
+enum order { RANDOM, SEQUENTIAL, ONWARD, BEHIND };
+static const char *const orders[] = { [RANDOM] = "random", [SEQUENTIAL] = "sequential", [ONWARD] = "onward", [BEHIND] = "behind" };
+
 struct workload {
-	bool write, random;
+	bool write;
+	enum order order;
 	uint32_t bytes, depth;
 	uint64_t nanoseconds;
 };
@@ -51,6 +56,7 @@ static uint8_t *shared;
 static struct tcmu_mailbox *mailbox;
 static int daemon_socket;
 static uint64_t device_bytes;
+static uint64_t onward_from, onward_to, onward_step = 1; /* what the last onward run covered, in bytes */
 static uint32_t taken; /* completions before this position of the ring were seen */
 static uint64_t posted_at[MAX_DEPTH];
 static uint32_t idle[MAX_DEPTH], idle_count;
@@ -187,7 +193,11 @@ static void print(uint64_t commands, uint64_t errors, uint64_t took)
 
 static void run(const struct workload *w)
 {
-	uint64_t places = device_bytes / w->bytes, next = 0, commands = 0, errors = 0;
+	if (w->order == ONWARD) onward_from = onward_to = (onward_to + onward_step - 1) / onward_step * onward_step;
+	bool apart = w->order == ONWARD || w->order == BEHIND;
+	uint64_t first = apart ? onward_from : 0;
+	uint64_t places = ((w->order == BEHIND ? onward_to : device_bytes) - first) / w->bytes, next = 0, commands = 0, errors = 0;
+	if (places == 0) give_up("no onward run before, or no room for it");
 	uint32_t under_way = 0;
 	memset(buckets, 0, sizeof buckets);
 	idle_count = 0;
@@ -197,9 +207,10 @@ static void run(const struct workload *w)
 		bool more = now - begin < w->nanoseconds;
 		uint32_t before = under_way;
 		while (more && idle_count > 0) {
-			uint64_t place = (w->random ? random_number() : next) % places;
+			if (w->order == ONWARD && next == places) give_up("no room for onward runs any more");
+			uint64_t place = (w->order == RANDOM || w->order == BEHIND ? random_number() : next) % places;
 			uint32_t slot = idle[idle_count - 1];
-			if (!post(w, slot, place * (w->bytes / BLOCK))) break;
+			if (!post(w, slot, first / BLOCK + place * (w->bytes / BLOCK))) break;
 			posted_at[slot] = now;
 			idle_count--;
 			next++;
@@ -213,6 +224,7 @@ static void run(const struct workload *w)
 		commands += done;
 		now = nanoseconds();
 	}
+	if (w->order == ONWARD) onward_to = onward_from + next * w->bytes;
 	print(commands, errors, now - begin);
 }
 
@@ -222,7 +234,7 @@ static bool parse(const char *line, struct workload *w)
 	uint32_t milliseconds;
 	if (sscanf(line, "%15s %15s %u %u %u", way, order, &w->bytes, &w->depth, &milliseconds) != 5) return false;
 	w->write = !strcmp(way, "write");
-	w->random = !strcmp(order, "random");
+	for (w->order = RANDOM; strcmp(order, orders[w->order]);) if (++w->order > BEHIND) return false;
 	w->nanoseconds = milliseconds * 1000000ull;
 	return w->bytes > 0 && w->bytes % BLOCK == 0 && w->bytes / BLOCK <= UINT16_MAX && w->bytes <= device_bytes && w->depth > 0 &&
 	       w->depth <= MAX_DEPTH && (uint64_t)w->bytes * w->depth <= DATA_BYTES;
@@ -266,13 +278,17 @@ static void meet_daemon(const char *path, int memory)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3) give_up("usage: ring-peer SOCKET DEVICE_BYTES");
+	if (argc != 3 && argc != 5) give_up("usage: ring-peer SOCKET DEVICE_BYTES [ONWARD_AT ONWARD_STEP]");
 	device_bytes = strtoull(argv[2], NULL, 10);
+	if (argc == 5) {
+		onward_to = strtoull(argv[3], NULL, 10);
+		onward_step = strtoull(argv[4], NULL, 10);
+	}
 	meet_daemon(argv[1], make_memory());
 	char line[128];
 	struct workload w;
 	while (fgets(line, sizeof line, stdin)) {
-		if (!parse(line, &w)) give_up("a workload is `read|write random|sequential BYTES DEPTH MILLISECONDS`");
+		if (!parse(line, &w)) give_up("a workload is `read|write random|sequential|onward|behind BYTES DEPTH MILLISECONDS`");
 		run(&w);
 	}
 	return 0;

@@ -1,9 +1,12 @@
 // fio on a tcm_loop disk, this host and Debian's tcmu-runner in turns in one boot of the VM:
 //
-//   npm run build && node scripts/kernel-vm.mjs && node test/lib/ts.cjs test/bench/kernel-fio.ts [ROUNDS]
+//   npm run build && node scripts/kernel-vm.mjs && node test/lib/ts.cjs test/bench/kernel-fio.ts [ROUNDS] [OPTIONS OF serve]
 //
-// Debian's package has no file handler: its side is the zbc handler with conventional zones, which is a file with a header.
+// Two handlers of the runner's: zbc with conventional zones, a file with a header that is read on the thread that waits for the ring; and its
+// file handler, which Debian's package leaves out, where `npm run bench` has compiled it from Debian's source package.
 // Emulation makes instructions dear and system calls cheap beside them: take the ratios, and those as counts of instructions.
+import { existsSync } from 'node:fs'
+import { inRepository } from '../lib/repository'
 import { Vm } from '../kernel/vm'
 
 const SECONDS = 4
@@ -14,7 +17,10 @@ const jobs = [
   ['sequential read 128 KiB, depth 8', 'read 128k 8'], ['sequential write 128 KiB, depth 8', 'write 128k 8'],
 ] as const
 
-const script = (rounds: number): string => `
+const OURS = 'host'
+const runnersFile = inRepository('node_modules/.cache/tcmu/bench/handler_file.so')
+
+const script = (rounds: number, files: boolean, options: string): string => `
 jobs() {
   local job; sd=$(disk 0)
   fio --name=fill --filename=/dev/$sd --rw=write --bs=1M --size=192M --direct=1 --ioengine=libaio > /dev/null || fail fill
@@ -23,32 +29,44 @@ jobs() {
     echo "result $1 $rw $bs $depth $(echo "$job" | awk -F';' '{ print $8 + $49 }')"
   done <<< "${jobs.map(([, job]) => job).join('\n')}"
 }
-mkdir -p /opt/c /etc/tcmu; cp /usr/lib/x86_64-linux-gnu/tcmu-runner/handler_file_zbc.so /opt/c/; : > /etc/tcmu/tcmu.conf
+mkdir -p /etc/tcmu; : > /etc/tcmu/tcmu.conf
 cp /usr/share/tcmu-runner/tcmu-runner.conf /etc/dbus-1/system.d/ 2> /dev/null
 dbus-send --system --dest=org.freedesktop.DBus / org.freedesktop.DBus.ReloadConfig
-for round in $(seq ${rounds}); do
-  tcmu-runner --handler-path /opt/c > /run/c.log 2>&1 & c=$!
+runner() { # FOLDER CFGSTRING NAME
+  tcmu-runner --handler-path $1 > /run/c.log 2>&1 & c=$!
   for i in $(seq 100); do dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.kernel.TCMUService1 2> /dev/null | grep -q true && break; sleep 0.1; done
-  make c zbc/zsize-16/conv-15@/tmp/c.zbc ${256 * MiB} || { cat /run/c.log; fail 'zbc'; }
-  lun 0 c; jobs c; unlun 0; remove c; kill $c; wait $c
-  serve; make d file//tmp/d.img ${256 * MiB} || fail file
-  lun 0 d; jobs host; unlun 0; remove d; end_daemon TERM
+  make c $2 ${256 * MiB} || { cat /run/c.log; fail "$2"; }
+  lun 0 c; jobs $3; unlun 0; remove c; kill $c; wait $c
+}
+mkdir -p /opt/zbc /opt/file; cp /usr/lib/x86_64-linux-gnu/tcmu-runner/handler_file_zbc.so /opt/zbc/
+${files ? 'cat $(drive cfile) > /opt/file/handler_file.so' : ''}
+for round in $(seq ${rounds}); do
+  serve ${options}; make d file//tmp/d.img ${256 * MiB} || fail file
+  lun 0 d; jobs ${OURS}; unlun 0; remove d; end_daemon TERM
+  runner /opt/zbc zbc/zsize-16/conv-15@/tmp/c.zbc zbc
+  ${files ? ': > /tmp/c.img; truncate -s 256M /tmp/c.img; runner /opt/file file//tmp/c.img file' : ''}
 done`
 
 const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1] ?? NaN
 
-export async function main(rounds = '3'): Promise<void> {
-  const vm = new Vm({ name: 'fio', memory: '3G', script: script(Number(rounds)), runMs: 900_000 })
+function table(text: string, peer: string): string {
+  const results = [...text.matchAll(/^result (\S+) (.+) ([\d.]+)$/gm)]
+  const of = (who: string, job: string): number[] => results.filter((r) => r[1] === who && r[2] === job).map((r) => Number(r[3]))
+  const rows = jobs.map(([title, job]) => {
+    const [ours, theirs] = [of(OURS, job), of(peer, job)]
+    const ratios = ours.map((n, i) => n / theirs[i]!)
+    return `| ${title} | ${Math.round(median([...ours]))} | ${Math.round(median([...theirs]))} | ${median([...ratios]).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}) |`
+  })
+  return [`| workload | file, IOPS | ${peer} (C), IOPS | ratio, median and range |`, '|---|---|---|---|', ...rows, ''].join('\n')
+}
+
+export async function main(rounds = '3', ...options: string[]): Promise<void> {
+  const files = existsSync(runnersFile)
+  const vm = new Vm({ name: 'fio', memory: '3G', script: script(Number(rounds), files, options.join(' ')), runMs: 1_200_000, ...(files && { drives: { cfile: runnersFile } }) })
   try {
     const text = await vm.ended()
-    const results = [...text.matchAll(/^result (\S+) (.+) ([\d.]+)$/gm)]
-    const of = (who: string, job: string): number[] => results.filter((r) => r[1] === who && r[2] === job).map((r) => Number(r[3]))
-    console.log('| workload | this host, IOPS | Debian\'s tcmu-runner, IOPS | ratio, median and range |\n|---|---|---|---|')
-    for (const [title, job] of jobs) {
-      const [ours, theirs] = [of('host', job), of('c', job)]
-      const ratios = ours.map((n, i) => n / theirs[i]!)
-      console.log(`| ${title} | ${Math.round(median([...ours]))} | ${Math.round(median([...theirs]))} | ${median([...ratios]).toFixed(2)} (${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}) |`)
-    }
+    console.log(table(text, 'zbc'))
+    if (files) console.log(table(text, 'file'))
   } finally {
     await vm.close()
   }

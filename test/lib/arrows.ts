@@ -13,7 +13,7 @@ export const hostRooms: Readonly<Record<string, readonly string[]>> = {
   ring: ['wire', 'scsi', 'errors'],
   handler: ['wire', 'scsi', 'errors'],
   filter: ['wire', 'scsi', 'handler', 'errors'],
-  frontend: ['scsi', 'handler', 'errors'],
+  frontend: ['scsi', 'handler', 'platform', 'errors'],
   io: ['wire', 'platform', 'handler', 'scsi', 'errors'],
   device: ['wire', 'scsi', 'ring', 'handler', 'filter', 'io', 'errors'],
   kernel: ['wire', 'platform', 'scsi', 'handler', 'ring', 'device', 'control', 'errors'],

@@ -15,6 +15,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("NetlinkSocket", NetlinkSocket::Define(env));
   exports.Set("IoEngine", IoEngine::Define(env, FileMedium::Make));
   exports.Set("memory", data->memory_users.Lend(env));
+  DefineCrc32c(env, exports);
   DefineDescriptors(env, exports);
   return DefineSyscalls(env, exports);
 }

@@ -25,11 +25,13 @@ void FileMedium::BeginBatch() {
   sleeps_before_ = -1;
 }
 
+// Smaller ones that follow each other in the file are one system call, and as much of the event loop's time as a larger one may take.
+constexpr int64_t kMaxBytesJoined = kMaxBytesAtOnce;
 // Larger reads of one batch are done together by several threads.
 constexpr int64_t kMinBytesTogether = 16 * 1024;
 constexpr int64_t kMinBytesOfAllTogether = 128 * 1024;
 
-Attempt FileMedium::TryNow(Job& job, bool alone) {
+Attempt FileMedium::TryNow(Job& job, bool alone, bool in_line) {
   File& file = files_[job.file];
   // Direct I/O always waits for the device, RWF_NOWAIT or not.
   if (job.direct != 0 || job.durable) return Attempt::kWaits;
@@ -39,8 +41,8 @@ Attempt FileMedium::TryNow(Job& job, bool alone) {
   if (job.length > kMaxBytesAtOnce || job.length > bytes_left_ || (!possible && !file.in_memory)) return Attempt::kWaits;
   bytes_left_ -= job.length;
   job.nowait = !file.in_memory;
-  // Writes of one file would only spin for the lock of its inode.
-  if (!write && job.length >= kMinBytesTogether) return Attempt::kTogether;
+  // Larger writes of one file would only spin for the lock of its inode.
+  if (job.length < kMinBytesTogether ? in_line : !write) return Attempt::kTogether;
   Try(job);
   if (job.waits) Waits(job);
   return job.waits ? Attempt::kWaits : Attempt::kDone;
@@ -63,16 +65,52 @@ void FileMedium::Waits(Job& job) {
   job.asynchronous = write || !job.unsupported;
 }
 
+static bool Joins(const Job& before, const Job& job) {
+  return job.length < kMinBytesTogether && before.length < kMinBytesTogether && job.fd == before.fd && job.op == before.op && job.nowait == before.nowait &&
+         job.offset == before.offset + before.length;
+}
+
+// How many at the beginning of the list follow each other in the file.
+static size_t InLine(Job* const* jobs, size_t count) {
+  size_t joined = 1;
+  int64_t bytes = jobs[0]->length;
+  while (joined < count && Joins(*jobs[joined - 1], *jobs[joined]) && bytes + jobs[joined]->length <= kMaxBytesJoined) bytes += jobs[joined++]->length;
+  return joined;
+}
+
+// Do them as one; false: something is in the way of one of them at least.
+bool FileMedium::TryJoined(Job* const* jobs, size_t count) {
+  joined_.op = jobs[0]->op;
+  joined_.fd = jobs[0]->fd;
+  joined_.nowait = jobs[0]->nowait;
+  joined_.offset = jobs[0]->offset;
+  joined_.at = 0;
+  joined_.iov.clear();
+  for (size_t i = 0; i < count; i++) joined_.iov.insert(joined_.iov.end(), jobs[i]->iov.begin(), jobs[i]->iov.end());
+  Try(joined_);
+  return !joined_.waits && joined_.result == 0;
+}
+
 void FileMedium::FinishBatch(Job* const* jobs, size_t count) {
+  apart_.clear();
   int64_t bytes = 0;
-  for (size_t i = 0; i < count; i++) bytes += jobs[i]->length;
-  if (count > 1 && bytes >= kMinBytesOfAllTogether) {
-    crew_.Run(jobs, count, Try);
-  } else {
-    for (size_t i = 0; i < count; i++) Try(*jobs[i]);
+  for (size_t i = 0; i < count;) {
+    size_t end = i + InLine(jobs + i, count - i);
+    bool done = end - i > 1 && TryJoined(jobs + i, end - i);
+    for (; i < end; i++) {
+      jobs[i]->waits = false;
+      if (done) continue;
+      apart_.push_back(jobs[i]);
+      bytes += jobs[i]->length;
+    }
   }
-  for (size_t i = 0; i < count; i++) {
-    if (jobs[i]->waits) Waits(*jobs[i]);
+  if (apart_.size() > 1 && bytes >= kMinBytesOfAllTogether) {
+    crew_.Run(apart_.data(), apart_.size(), Try);
+  } else {
+    for (Job* job : apart_) Try(*job);
+  }
+  for (Job* job : apart_) {
+    if (job->waits) Waits(*job);
   }
 }
 

@@ -20,7 +20,7 @@ class FileMedium : public Medium {
   int Fill(Job& job) override;
   void Remove(const Job& close) override;
   void BeginBatch() override;
-  Attempt TryNow(Job& job, bool alone) override;
+  Attempt TryNow(Job& job, bool alone, bool in_line) override;
   void FinishBatch(Job* const* jobs, size_t count) override;
   int UringError() const override { return uring_error_; }
 
@@ -39,10 +39,14 @@ class FileMedium : public Medium {
 
   static void Try(Job& job);
   void Waits(Job& job);
+  bool TryJoined(Job* const* jobs, size_t count);
   bool TryBlocking(Job& job, File& file, bool alone);
 
   std::unique_ptr<Backend> backend_;
   Crew crew_;
+  // Transfers as one, and those of a batch that are left for themselves.
+  Job joined_;
+  std::vector<Job*> apart_;
   // 0: io_uring is in use; else the positive errno that says why not, or -1: it was not asked for.
   int uring_error_ = 0;
   std::vector<File> files_;

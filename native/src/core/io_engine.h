@@ -55,7 +55,8 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   // Neither is this: FinishTogether puts the result in its place.
   static constexpr double kTogether = 2;
   // A row's result when it is finished at once, or kPending when it became a job that waits for Dispatch.
-  double Begin(int32_t row);
+  double Begin(int32_t row, bool in_line);
+  bool Continues(int32_t row) const;
   double Launch(Job* job);
   double End(Job* job);
   int FinishTogether();

@@ -19,7 +19,7 @@ Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
   int pending = 0;
   if (medium_ != nullptr) medium_->BeginBatch();
   for (int32_t row = 0; row < rows; row++) {
-    table_.result[row] = bell_ == nullptr ? -EBADF : Begin(row);
+    table_.result[row] = bell_ == nullptr ? -EBADF : Begin(row, Continues(row) || (row + 1 < rows && Continues(row + 1)));
     pending += table_.result[row] == kPending;
   }
   if (!together_.empty()) pending += FinishTogether();
@@ -27,7 +27,14 @@ Napi::Value IoEngine::Submit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, pending);
 }
 
-double IoEngine::Begin(int32_t row) {
+// Whether a row goes on where the one before it ends.
+bool IoEngine::Continues(int32_t row) const {
+  int32_t before = row - 1;
+  return row > 0 && table_.op[row] == table_.op[before] && table_.file[row] == table_.file[before] && table_.flags[row] == table_.flags[before] &&
+         table_.offset[row] == table_.offset[before] + table_.length[before];
+}
+
+double IoEngine::Begin(int32_t row, bool in_line) {
   Job* job = NewJob();
   int error = Fill(*job, row);
   if (error != 0) {
@@ -36,7 +43,7 @@ double IoEngine::Begin(int32_t row) {
   }
   Slot& slot = slots_[job->file];
   bool transfer = job->op == Op::kReadv || job->op == Op::kWritev;
-  Attempt attempt = !transfer ? Attempt::kWaits : job->iov.empty() ? Attempt::kDone : medium_->TryNow(*job, slot.in_flight == 0);
+  Attempt attempt = !transfer ? Attempt::kWaits : job->iov.empty() ? Attempt::kDone : medium_->TryNow(*job, slot.in_flight == 0, in_line);
   if (attempt == Attempt::kTogether) {
     job->row = row;
     // A close in the same batch waits for it.

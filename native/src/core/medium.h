@@ -24,8 +24,9 @@ class Medium {
   // A kClose has ended.
   virtual void Remove(const Job& close) = 0;
   virtual void BeginBatch() {}
-  // Do a transfer at once when it needs no waiting; `alone`: nothing is under way on its slot.
-  virtual Attempt TryNow(Job& job, bool alone) { return (void)job, (void)alone, Attempt::kWaits; }
+  // Do a transfer at once when it needs no waiting; `alone`: nothing is under way on its slot; `in_line`: the row before it, or the one
+  // behind it, is next to it in the file.
+  virtual Attempt TryNow(Job& job, bool alone, bool in_line) { return (void)job, (void)alone, (void)in_line, Attempt::kWaits; }
   // The transfers of this batch that were to be done together; those that need waiting after all have `waits` set.
   virtual void FinishBatch(Job* const* jobs, size_t count) { (void)jobs, (void)count; }
   // A transfer has ended and its memory is still there: of a medium whose jobs work on memory of their own.

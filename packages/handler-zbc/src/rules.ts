@@ -14,7 +14,7 @@ function refuseInZone(table: ZoneTable, zone: Zone, lba: number, end: number): S
     if (lba > zone.wp && !full) return Status.UNALIGNED_WRITE
     return full || Math.min(end, zone.end) <= zone.wp ? undefined : refusePartial(table, Math.min(end, zone.end))
   }
-  const step = table.step(zone, 'WRITE')
+  const step = table.writeStep(zone)
   if (step.refuse !== undefined) return step.refuse
   if (lba !== zone.wp) return Status.UNALIGNED_WRITE
   return refusePartial(table, end) ?? (table.roomFor(zone) ? undefined : Status.ZONE_RESOURCES)

@@ -4,15 +4,16 @@ export type ZoneCommand = 'OPEN' | 'CLOSE' | 'FINISH' | 'RESET' | 'WRITE'
 
 /** What a command does to a zone: its next condition, or why not. `slot`: the zone needs a place among the open ones. */
 export interface Step {
-  readonly to?: ZoneCondition
-  readonly slot?: true
-  readonly refuse?: Status
+  readonly to: ZoneCondition | undefined
+  readonly slot: boolean
+  readonly refuse: Status | undefined
 }
 type Column = Readonly<Record<ZoneCommand, Step>>
 
-const to = (condition: ZoneCondition): Step => ({ to: condition })
-const slot = (condition: ZoneCondition): Step => ({ to: condition, slot: true })
-const no = (status: Status): Step => ({ refuse: status })
+// All of one shape: each write looks at one of them.
+const to = (condition: ZoneCondition): Step => ({ to: condition, slot: false, refuse: undefined })
+const slot = (condition: ZoneCondition): Step => ({ to: condition, slot: true, refuse: undefined })
+const no = (status: Status): Step => ({ to: undefined, slot: false, refuse: status })
 const never = (status: Status): Column => ({ OPEN: no(status), CLOSE: no(status), FINISH: no(status), RESET: no(status), WRITE: no(status) })
 
 /**

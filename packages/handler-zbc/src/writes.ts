@@ -1,17 +1,18 @@
-import { type Result, Status, type WhenMoved, zoneCondition as c, zoneType as t } from '@tcmu/host/scsi'
+import { type AfterMove, type Result, Status, zoneCondition as c, zoneType as t } from '@tcmu/host/scsi'
 import type { Image } from './image'
 import { discard } from './image-file'
 import { refuseWrite } from './rules'
-import { type Append, hasPointer, type Zone } from './zone'
+import { hasPointer, type Zone } from './zone'
+import { type Outcome, type WritesEnd, ZoneWrite } from './zone-write'
 
-/** Has the host move the data of the command, and tells afterwards; false: it cannot. */
-export type Move = (whenMoved?: WhenMoved) => boolean
+/** Has the host move the data of the command, whose task is `after`'s to end then; false: it cannot. */
+export type Move = (after?: AfterMove) => boolean
 
 /**
  * Takes writes in the order in which they come, lets their data go to the file side by side, and answers them in the order
  * of their places in a zone, when data and write pointer are both in the file. One that fails takes those behind it along.
  */
-export class Writes {
+export class Writes implements WritesEnd {
   private locked = 0
   private unlocked: (() => void)[] = []
   private idle: (() => void)[] = []
@@ -64,87 +65,67 @@ export class Writes {
   }
 
   private inZone(zone: Zone, lba: number, end: number, data: () => Result, move?: Move): Result {
-    const append = this.begin(zone, lba, end)
+    const write = this.begin(zone, lba, end)
     let result: Result
     try {
-      if (move?.((well) => (well ? this.written(zone, append, Status.OK) : this.failed(zone, append)))) return Status.OK
+      if (move?.(write)) return Status.OK
       result = data()
     } catch (e) {
-      void this.finish(zone, append, false)
+      this.ended(write, e as Error)
       throw e
     }
-    if (typeof result === 'number') return this.written(zone, append, result)
-    return result.then((status) => this.written(zone, append, status), (e: unknown) => {
-      void this.finish(zone, append, false)
-      throw e
-    })
-  }
-
-  private failed(zone: Zone, append: Append | undefined): Status {
-    void this.finish(zone, append, false)
-    return Status.WR_ERR
-  }
-
-  private written(zone: Zone, append: Append | undefined, status: Status): Result {
-    const kept = this.finish(zone, append, status === Status.OK)
-    if (status !== Status.OK || !append) return status
-    if (typeof kept === 'boolean') return this.answer(zone, kept)
-    return kept.then((k) => this.answer(zone, k))
-  }
-  private answer(zone: Zone, kept: boolean): Result {
-    return kept ? this.image().journal.record(zone) : Status.WR_ERR
+    return typeof result === 'number' ? write.written(result) : result.then((status) => write.written(status), (e: Error) => write.written(e))
   }
 
   /** A write over several zones, none of them sequential write required. */
   private async inZones(first: Zone, lba: number, end: number, data: () => Result): Promise<Status> {
     const { table } = this.image()
-    const parts: (readonly [Zone, Append | undefined])[] = []
+    const parts: ZoneWrite[] = []
     for (let zone: Zone | undefined = first; zone && zone.start < end; zone = table.zones[zone.index + 1]) {
-      parts.push([zone, this.begin(zone, Math.max(lba, zone.start), Math.min(end, zone.end))])
+      parts.push(this.begin(zone, Math.max(lba, zone.start), Math.min(end, zone.end)))
     }
-    let status: Status = Status.WR_ERR
-    let answers: (boolean | Promise<boolean>)[] = []
+    let outcome: Outcome
     try {
-      status = await data()
-    } finally {
-      answers = parts.map(([zone, append]) => this.finish(zone, append, status === Status.OK))
+      outcome = await data()
+    } catch (e) {
+      outcome = e as Error
     }
-    if (status !== Status.OK) return status
-    const moved = parts.flatMap(([zone, append], i) => (append ? [Promise.resolve(answers[i]!).then((kept) => this.answer(zone, kept))] : []))
-    return (await Promise.all(moved)).find((s) => s !== Status.OK) ?? Status.OK
+    const answers = await Promise.all(parts.map((part) => part.written(outcome)))
+    return answers.find((status) => status !== Status.OK) ?? Status.OK
   }
 
-  private begin(zone: Zone, lba: number, end: number): Append | undefined {
+  private begin(zone: Zone, lba: number, end: number): ZoneWrite {
     zone.busy++
-    if (!hasPointer(zone.type)) return undefined
+    if (!hasPointer(zone.type)) return new ZoneWrite(this, zone, lba, end, false)
     const { table } = this.image()
     const full = zone.condition === c.FULL
     table.openForWrite(zone)
     if (zone.type === t.SEQUENTIAL_PREFERRED && lba !== zone.wp) table.notSequential(zone)
-    if (full || end <= zone.wp) return undefined
-    const append: Append = { start: zone.wp, end, state: 'under way' }
+    if (full || end <= zone.wp) return new ZoneWrite(this, zone, lba, end, false)
+    const append = new ZoneWrite(this, zone, zone.wp, end, true)
     zone.appends.push(append)
     zone.wp = end
     if (end === zone.end) table.move(zone, c.FULL)
     return append
   }
 
-  /** The data of a write is in the file, or not. Tells, maybe later, whether it and all before it in the zone are. */
-  private finish(zone: Zone, append: Append | undefined, ok: boolean): boolean | Promise<boolean> {
+  /** The data of a write is in the file, or is not. It is answered when it and all before it in the zone are recorded. */
+  ended(write: ZoneWrite, outcome: Outcome): void {
+    const { zone } = write
     if (--zone.busy === 0) this.idleZone(zone)
-    if (!append) return ok
-    if (append.state === 'lost') return false
-    if (!ok) {
-      this.lose(zone, append)
-      return false
+    if (!write.advances) return write.answer(outcome)
+    if (outcome !== Status.OK) {
+      if (write.state !== 'lost') this.lose(write)
+      return write.answer(outcome)
     }
-    append.state = 'written'
+    if (write.state === 'lost') return write.answer(Status.WR_ERR)
+    write.state = 'written'
+    const { journal } = this.image()
     while (zone.appends[0]?.state === 'written') {
       const head = zone.appends.shift()!
       zone.done = head.end
-      head.wake?.(true)
+      journal.note(zone, head)
     }
-    return zone.done >= append.end || new Promise((wake) => (append.wake = wake))
   }
 
   private idleZone(zone: Zone): void {
@@ -159,17 +140,21 @@ export class Writes {
    * The pointer goes back to where the lost write began; what was taken behind it is lost too. Its data may still be on
    * its way, so that nothing new is taken until it has come.
    */
-  private lose(zone: Zone, append: Append): void {
-    const lost = zone.appends.splice(zone.appends.indexOf(append))
-    zone.wp = append.start
+  private lose(write: ZoneWrite): void {
+    const { zone } = write
+    const [, ...behind] = zone.appends.splice(zone.appends.indexOf(write))
+    zone.wp = write.start
     if (zone.condition === c.FULL) this.image().table.move(zone, c.CLOSED)
-    for (const a of lost) {
-      a.state = 'lost'
-      a.wake?.(false)
+    write.state = 'lost'
+    if (zone.busy > 0 && !zone.locked) {
+      zone.draining = zone.locked = true
+      this.locked++
     }
-    if (zone.busy === 0 || zone.locked) return
-    zone.draining = zone.locked = true
-    this.locked++
+    for (const other of behind) {
+      const written = other.state === 'written'
+      other.state = 'lost'
+      if (written) other.answer(Status.WR_ERR)
+    }
   }
 
   /** Keep writes out of these zones, and wait for those under way. */

@@ -1,17 +1,8 @@
 import { type ZoneCondition, zoneCondition as c, type ZoneType, zoneType as t } from '@tcmu/host/scsi'
+import type { ZoneWrite } from './zone-write'
 
 /** Write pointer of a zone that has none to tell (ZBC-2 table 36). */
 export const NO_WRITE_POINTER = 0xffffffffffffffff
-
-/** One write that moves a write pointer, from its acceptance until it and all before it are written. */
-export interface Append {
-  /** First LBA of it in the zone, and the first after it. */
-  readonly start: number
-  readonly end: number
-  state: 'under way' | 'written' | 'lost'
-  /** Wakes who waits for the writes before it. */
-  wake?: (written: boolean) => void
-}
 
 /** What a zone is, before anything happens to it. LBAs and lengths are logical blocks, `offset` is bytes in the file. */
 export interface ZoneShape {
@@ -40,8 +31,8 @@ export class Zone implements ZoneShape {
   locked = false
   /** Locked until the data of a lost write is no more on its way. */
   draining = false
-  /** In order of their LBAs. */
-  readonly appends: Append[] = []
+  /** Writes that move the write pointer, in order of their LBAs. */
+  readonly appends: ZoneWrite[] = []
 
   constructor(readonly index: number, shape: ZoneShape) {
     this.start = shape.start

@@ -4,6 +4,9 @@ import { hasPointer, Zone, type ZoneShape } from './zone'
 
 export type ManagementCommand = Exclude<ZoneCommand, 'WRITE'>
 
+/** ZONE CONDITION is a field of four bits (ZBC-2, zone descriptor). */
+const CONDITIONS = 16
+
 /** What the rules depend on beside the zones. */
 export interface ZonePolicy {
   /** Most open zones of type sequential write required; 0 for no limit. */
@@ -41,8 +44,12 @@ export class ZoneTable {
   readonly zoneBlocks: number
   readonly statistics: ZoneStatistics
   private readonly steps: Transitions
+  /** Of WRITE, by type and condition: in one array, as each write looks there. */
+  private readonly writeSteps: Step[] = []
   /** Open zones that count against the limit; the implicitly open ones in the order in which they were used. */
   private readonly implicit = new Set<Zone>()
+  /** The last of them, if it is known. */
+  private newest: Zone | undefined = undefined
   private explicit = 0
   private empty = 0
 
@@ -51,6 +58,7 @@ export class ZoneTable {
     this.zones = shapes.map((shape, i) => new Zone(i, shape))
     this.zoneBlocks = shapes[0]!.length
     this.steps = transitions(policy.sobrFinish)
+    for (const type of Object.values(t)) for (const condition of Object.values(c)) this.writeSteps[type * CONDITIONS + condition] = this.steps[type][condition].WRITE
     this.statistics = {
       maxOpen: 0, maxExplicit: 0, maxImplicit: 0, minEmpty: 0, maxNonSequential: 0, emptied: 0, suboptimalWrites: 0, beyondOptimal: 0,
       failedOpens: 0, readFailures: 0, writeFailures: 0,
@@ -78,6 +86,10 @@ export class ZoneTable {
     return this.steps[zone.type][zone.condition][command]
   }
 
+  writeStep(zone: Zone): Step {
+    return this.writeSteps[zone.type * CONDITIONS + zone.condition]!
+  }
+
   private counts(zone: Zone): boolean {
     return zone.type === t.SEQUENTIAL_REQUIRED && this.policy.openLimit > 0
   }
@@ -103,16 +115,25 @@ export class ZoneTable {
     if (next === zone.condition) return
     if (wasOpen && this.counts(zone)) {
       if (zone.condition === c.EXPLICIT_OPEN) this.explicit--
-      else this.implicit.delete(zone)
+      else this.closeImplicit(zone)
     }
     if (zone.condition === c.EMPTY) this.empty--
     if (next === c.EMPTY) this.empty++
     zone.condition = next
     if (this.counts(zone)) {
       if (next === c.EXPLICIT_OPEN) this.explicit++
-      else if (next === c.IMPLICIT_OPEN) this.implicit.add(zone)
+      else if (next === c.IMPLICIT_OPEN) this.openImplicit(zone)
     }
     this.measure()
+  }
+
+  private openImplicit(zone: Zone): void {
+    this.implicit.add(zone)
+    this.newest = zone
+  }
+  private closeImplicit(zone: Zone): boolean {
+    if (this.newest === zone) this.newest = undefined
+    return this.implicit.delete(zone)
   }
 
   private measure(): void {
@@ -166,15 +187,15 @@ export class ZoneTable {
 
   /** A write is about to be taken by this zone: open it. `refuseWrite` has allowed it. */
   openForWrite(zone: Zone): void {
-    const step = this.step(zone, 'WRITE')
+    const step = this.writeStep(zone)
     if (step.slot) this.makeRoom(zone)
     if (step.to !== undefined) this.touch(zone, step.to)
   }
 
   private touch(zone: Zone, condition: ZoneCondition): void {
     if (zone.condition !== condition) return this.move(zone, condition)
-    // Used now: last in line to be closed. A zone in use alone is there already.
-    if (this.implicit.size > 1 && this.implicit.delete(zone)) this.implicit.add(zone)
+    // Used now: last in line to be closed.
+    if (zone !== this.newest && this.closeImplicit(zone)) this.openImplicit(zone)
   }
 
   /** A zone that is to be written in order is written elsewhere (NON_SEQ). */
@@ -186,6 +207,6 @@ export class ZoneTable {
 
   /** Whether an implicit opening of these zones would find room. */
   roomFor(zone: Zone): boolean {
-    return this.step(zone, 'WRITE').slot !== true || this.mayOpen(zone)
+    return !this.writeStep(zone).slot || this.mayOpen(zone)
   }
 }

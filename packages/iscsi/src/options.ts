@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { LogicalUnit } from '@tcmu/host/scsi'
 import type { ChapOptions } from './chap'
+import type { Crc32c } from './digest'
 import { PortalError } from './errors'
 import { isIscsiName, normalName } from './names'
 
@@ -63,6 +64,8 @@ export interface PortalOptions {
   readonly allowOpen?: boolean
   /** Microseconds that the event loop is kept awake after an answer, while initiators come back that quickly. 0: never. Default: what fits the machine. */
   readonly pollMicros?: number | undefined
+  /** Digests of data by native code. Left out: in JavaScript, about 1 GB/s. */
+  readonly crc32c?: Crc32c | undefined
   readonly limits?: Partial<PortalLimits>
 }
 

@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { LogicalUnit } from '@tcmu/host/scsi'
 import { BufferPool } from './buffers'
 import { Connection, type ConnectionHost } from './connection'
-import { crc32c } from './digest'
+import { quickest } from './digest'
 import { PortalError } from './errors'
 import { LoopPoll } from './loop-poll'
 import { normalName } from './names'
@@ -63,7 +63,7 @@ class PortalServer implements Portal {
     this.target = new Target(targetName, observers, options.portGroup)
     for (const [number, lu] of options.luns) this.target.addLun(number, lu)
     this.host = {
-      target: this.target, policy: { targetName, chap, acl }, limits, buffers: new BufferPool(limits.bufferBytes), crc32c, poll: new LoopPoll(options.pollMicros), log: this.quiet,
+      target: this.target, policy: { targetName, chap, acl }, limits, buffers: new BufferPool(limits.bufferBytes), crc32c: quickest(options.crc32c), poll: new LoopPoll(options.pollMicros), log: this.quiet,
       tick: () => this.seconds, newTsih: () => (this.tsih = (this.tsih % MAX_TSIH) + 1),
       gone: (c) => void this.connections.delete(c), disconnectAll: () => this.disconnectAll('target cold reset'),
     }

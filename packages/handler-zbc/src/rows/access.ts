@@ -1,6 +1,6 @@
 import {
   andThen, command, type CommandRow, invalidField, type Lun, refuseTransfer, type Result, Status, type Task, read10, read12, read16, read6, verify10, verify12,
-  verify16, write10, write12, write16, write6, writeAndVerify10, writeAndVerify12, writeAndVerify16, writeSame10, writeSame16, noDataOut, type WhenMoved,
+  verify16, write10, write12, write16, write6, writeAndVerify10, writeAndVerify12, writeAndVerify16, writeSame10, writeSame16, noDataOut, type AfterMove,
 } from '@tcmu/host/scsi'
 import { refuseRead, refuseWrite } from '../rules'
 import type { ZonedUnit } from '../unit'
@@ -53,7 +53,7 @@ const writing = (unit: ZonedUnit, row: CommandRow): CommandRow => command({
     if (task.data.length < task.length) return Status.INVALID_CDB
     if (task.data.length > task.length) return whole(unit, lun, task, fua === 1)
     // What has to be on the medium is not over when it has been moved.
-    const move = fua === 0 && lun.writeCache && lun.direct ? (told?: WhenMoved) => lun.direct!.move(task, true, told) : undefined
+    const move = fua === 0 && lun.writeCache && lun.direct ? (after?: AfterMove) => lun.direct!.move(task, true, after) : undefined
     return told(task, durably(unit, lun, fua === 1, unit.writes.run(task.lba, task.lba + task.blocks, () => unit.medium.write(task), move)))
   },
 })

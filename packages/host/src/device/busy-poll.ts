@@ -59,6 +59,11 @@ export class BusyPoll {
     this.idleSince = 0
   }
 
+  /** Whether so little time has gone by that sleeping would be most of what a command takes. */
+  isShort(since: number): boolean {
+    return (this.now() - since) * MICROS <= this.micros * 2
+  }
+
   /** Something came. */
   served(): void {
     this.idleSince = 0

@@ -220,9 +220,8 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   }
 
   /** What the host itself moved has been moved, or has failed. */
-  private ended(task: Task, outcome: Result | Error): void {
-    if (outcome instanceof Promise) this.later(task, outcome)
-    else this.settle(task, outcome instanceof Error ? this.faults.explain(task, outcome) : outcome)
+  private ended(task: Task, outcome: Status | Error): void {
+    this.settle(task, outcome instanceof Error ? this.faults.explain(task, outcome) : outcome)
   }
 
   private later(task: Task, result: Promise<Status>): void {

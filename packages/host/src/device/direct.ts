@@ -1,15 +1,15 @@
 import { direct } from '../filter/apply'
 import { type Handler, isBlocks, type Mover, type Moving } from '../handler/types'
-import type { DirectMedium, Result, Task, WhenMoved } from '../scsi'
-import { Status } from '../scsi/status'
+import type { AfterMove, DirectMedium, Task } from '../scsi'
+import type { Status } from '../scsi/status'
 import type { Backend } from './backend'
 import type { OpHooks } from './ops'
 
 interface State {
   readonly bottom?: unknown
 }
-/** A task's data has moved, or failed to. */
-type Ended = (task: Task, outcome: Result | Error) => void
+/** A task is done with: its data has moved, or failed to. */
+type Ended = (task: Task, outcome: Status | Error) => void
 
 /** READ and WRITE of a handler that says which file holds its medium: from the command to the I/O engine, without a promise (DESIGN T7 A). */
 export class DirectPath implements DirectMedium, Mover<Task> {
@@ -21,18 +21,18 @@ export class DirectPath implements DirectMedium, Mover<Task> {
     private readonly handler: Handler, private readonly behindFilters: boolean, private readonly backend: { readonly state: unknown }, private readonly ended: Ended,
   ) {}
 
-  move(task: Task, write: boolean, whenMoved?: WhenMoved): boolean {
+  move(task: Task, write: boolean, after?: AfterMove): boolean {
     if (this.backend.state !== this.stateOf) this.look()
     if (this.file.move === undefined) return false
     const at = this.handler.locate ? this.handler.locate(this.state, task.offset, task.length, write) : task.offset
     if (at < 0) return false
     task.moving = true
-    task.whenMoved = whenMoved
+    task.afterMove = after
     try {
       this.file.move(write, task.data, at, task.fua, this, task)
     } catch (e) {
       task.moving = false
-      task.whenMoved = undefined
+      task.afterMove = undefined
       throw e
     }
     return true
@@ -45,21 +45,21 @@ export class DirectPath implements DirectMedium, Mover<Task> {
     this.file = this.handler.file!(this.state)
   }
 
-  private told(whenMoved: WhenMoved, outcome: Status | Error): Result | Error {
+  moved(task: Task, outcome: Status | Error): void {
+    const { afterMove } = task
+    if (afterMove === undefined) return this.end(task, outcome)
+    task.afterMove = undefined
     try {
-      const result = whenMoved(outcome === Status.OK)
-      return outcome === Status.OK ? result : outcome
+      afterMove.moved(task, outcome, this)
     } catch (e) {
-      return e as Error
+      this.end(task, e as Error)
     }
   }
 
-  moved(task: Task, outcome: Status | Error): void {
+  end(task: Task, outcome: Status | Error): void {
+    if (!task.moving) return
     task.moving = false
-    const { whenMoved } = task
-    if (whenMoved === undefined) return this.ended(task, outcome)
-    task.whenMoved = undefined
-    this.ended(task, this.told(whenMoved, outcome))
+    this.ended(task, outcome)
   }
 }
 

@@ -56,6 +56,11 @@ export interface IoFile extends Moving {
   truncate(size: number): Promise<void>
   /** Read the size anew. */
   refresh(): Promise<number>
+  /**
+   * Transfers that end together are told of one after another: call `fn` when that is over, and what it begins goes out at once. As a microtask
+   * when nothing is being told of. Files that do not come from the host may lack it.
+   */
+  afterBatch?(fn: () => void): void
   /** Settles when every operation begun before has ended, however it ended; later ones are not waited for. */
   drained(): Promise<void>
   /** Waits for what is under way. */

@@ -83,6 +83,10 @@ export class EngineFile implements IoFile {
     this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject))
   }
 
+  afterBatch(fn: () => void): void {
+    this.submissions.afterBatch(fn)
+  }
+
   drained(): Promise<void> {
     return this.flights.drained()
   }

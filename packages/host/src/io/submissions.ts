@@ -68,6 +68,9 @@ export class Submissions<Source = number> {
   private scheduled = false
   private live = 0
   private idle: (() => void) | undefined = undefined
+  /** Batches whose results are being told of, and what is done when they have been. */
+  private telling = 0
+  private readonly afterwards: (() => void)[] = []
   private readonly flush = (): void => {
     this.scheduled = false
     this.submit()
@@ -195,13 +198,31 @@ export class Submissions<Source = number> {
       token[i] = this.table.token[i]!
       result[i] = this.table.result[i]!
     }
+    this.telling++
     for (let i = 0; i < rows; i++) if (result[i] !== IO_PENDING) this.settle(token[i]!, result[i]!)
+    this.telling--
     this.spare.push(results)
+    if (this.afterwards.length > 0) this.afterBatchEnded()
   }
 
   private completed(rows: number): void {
     const { doneToken, doneResult } = this.table
+    this.telling++
     for (let i = 0; i < rows; i++) this.settle(doneToken[i]!, doneResult[i]!)
+    this.telling--
+    if (this.afterwards.length > 0) this.afterBatchEnded()
+  }
+
+  /** Call `fn` when all results of the batch that is being told of have been told, and hand over what it begins; as a microtask when there is none. */
+  afterBatch(fn: () => void): void {
+    this.afterwards.push(fn)
+    if (this.telling === 0 && this.afterwards.length === 1) queueMicrotask(this.afterBatchEnded)
+  }
+
+  private readonly afterBatchEnded = (): void => {
+    if (this.telling > 0) return
+    while (this.afterwards.length > 0) this.afterwards.pop()!()
+    this.submit()
   }
 
   private settle(token: number, result: number): void {

@@ -16,6 +16,15 @@ export function loadNative(load: () => NativeCore = loadCore): NativeCore {
   return core
 }
 
+/** CRC-32C by the processor's instruction; undefined where it has none, or without the addon, which whoever needs it says. */
+export function nativeCrc32c(): NativeCore['crc32c'] {
+  try {
+    return loadNative().crc32c
+  } catch {
+    return undefined
+  }
+}
+
 /** A storage library's addon, as a handler brought it. Throws E_ADDON_VERSION when it is of another version than the host. */
 export function checkLibrary(library: { readonly abiVersion: number }): NativeLibrary {
   if (library.abiVersion !== ABI_VERSION) throw tcmuError('E_ADDON_VERSION', { found: library.abiVersion, wanted: ABI_VERSION })

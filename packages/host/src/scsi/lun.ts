@@ -78,15 +78,20 @@ export interface BlockOps {
   space?(): Space | Promise<Space>
 }
 
-export type WhenMoved = (well: boolean) => Result
+/** Who takes over a task whose data has moved, or failed to: ends it with `medium.end`, once, then or later. */
+export interface AfterMove {
+  moved(task: Task, outcome: Status | Error, medium: DirectMedium): void
+}
 
 /** A medium whose bytes the host moves itself, without a promise. */
 export interface DirectMedium {
   /**
-   * Move all of `task.data` from or to the task's range: true, and `task.moving` until that is done, which settles the task; false: ask `ops`.
-   * `whenMoved` is told first whether it went well, and says what the task is settled with if it did.
+   * Move all of `task.data` from or to the task's range: true, and `task.moving` until the task is settled, which the outcome does unless `after`
+   * is there to do it; false: ask `ops`.
    */
-  move(task: Task, write: boolean, whenMoved?: WhenMoved): boolean
+  move(task: Task, write: boolean, after?: AfterMove): boolean
+  /** Settle a task that `after` was given; an error becomes sense. */
+  end(task: Task, outcome: Status | Error): void
 }
 
 /** Limits in logical blocks (SBC-3 6.6.4 Block Limits). */

@@ -1,7 +1,7 @@
 import { deadData, noData, type Segments } from '../wire/segments'
 import { sam, Status } from './status'
 import { type SenseDetail } from './sense'
-import type { BlockIo, Nexus, WhenMoved } from './lun'
+import type { AfterMove, BlockIo, Nexus } from './lun'
 import type { CommandRow } from './command-table'
 
 /** Which way the initiator says that data moves; the kernel ring does not tell. */
@@ -55,7 +55,7 @@ export abstract class Task implements BlockIo {
   deferred = false
   /** The host moves its data and settles it afterwards, whatever it was answered with. */
   moving = false
-  whenMoved: WhenMoved | undefined = undefined
+  afterMove: AfterMove | undefined = undefined
   /** For the device alone: place among its live tasks, and its claim on the extent. */
   slot = -1
   claim = 0
