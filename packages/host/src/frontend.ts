@@ -87,6 +87,6 @@ export async function loadFrontEnd(name: FrontEndName): Promise<FrontEnd> {
   }
   const face = namespace as Partial<FrontEnd>
   if (typeof face.createPortal !== 'function') throw wrong(`${frontEnds[name]} has no createPortal, but ${quote(Object.keys(face))}`)
-  const { createPortal } = face as FrontEnd
-  return { createPortal: (options) => createPortal({ crc32c: nativeCrc32c(), ...options }) }
+  const frontEnd = face as FrontEnd
+  return { createPortal: (options) => frontEnd.createPortal({ crc32c: nativeCrc32c(), ...options }) }
 }
