@@ -10,6 +10,7 @@ import { inRepository } from '../lib/repository'
 import { Vm } from '../kernel/vm'
 
 const SECONDS = 4
+const WARM_UP_SECONDS = 8
 const MiB = 2 ** 20
 const jobs = [
   ['random read 4 KiB, depth 1', 'randread 4k 1'], ['random read 4 KiB, depth 32', 'randread 4k 32'],
@@ -24,6 +25,8 @@ const script = (rounds: number, files: boolean, options: string): string => `
 jobs() {
   local job; sd=$(disk 0)
   fio --name=fill --filename=/dev/$sd --rw=write --bs=1M --size=192M --direct=1 --ioengine=libaio > /dev/null || fail fill
+  # Code that the compiler has seen, on emulated processors.
+  fio --name=warm --filename=/dev/$sd --rw=randrw --bs=4k --iodepth=32 --size=192M --direct=1 --ioengine=libaio --time_based --runtime=${WARM_UP_SECONDS} > /dev/null || fail warm
   while read -r rw bs depth; do
     job=$(fio --name=j --filename=/dev/$sd --rw=$rw --bs=$bs --iodepth=$depth --size=192M --direct=1 --ioengine=libaio --time_based --runtime=${SECONDS} --output-format=terse --terse-version=3) || fail "$rw"
     echo "result $1 $rw $bs $depth $(echo "$job" | awk -F';' '{ print $8 + $49 }')"

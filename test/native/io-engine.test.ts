@@ -116,6 +116,26 @@ describeBackends('transfers', (by) => {
     expect(await seen).toBe(0)
   })
 
+  test('what is to come after a batch comes when all of it has been told, and goes out in the same turn', async () => {
+    const path = join(folder, `after-${by}`)
+    writeFileSync(path, Buffer.alloc(16384))
+    const file = await engine.open(path)
+    const told: string[] = []
+    const read = (what: string): void => file.move!(false, scattered([4096]).data, 0, false, mover, what)
+    const mover = { moved: (what: string) => {
+      told.push(what)
+      if (what === 'first') file.afterBatch!(() => read('after'))
+    } }
+    for (const what of ['first', 'second', 'third']) read(what)
+    engine.submit()
+    expect(told).toEqual(['first', 'second', 'third', 'after'])
+    file.afterBatch!(() => told.push('alone'))
+    expect(told).toHaveLength(4)
+    await Promise.resolve()
+    expect(told[4]).toBe('alone')
+    await file.close()
+  })
+
   test('nothing to move is done at once; what is revoked is not touched', async () => {
     const file = await engine.open(fresh(), { create: true, size: 4096 })
     expect(file.readv(Segments.allocate(0), 0)).toBe(Status.OK)

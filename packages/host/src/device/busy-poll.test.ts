@@ -30,6 +30,16 @@ test('nobody waits for a peer that is not known to be quick', () => {
   expect(looks).toBe(0)
 })
 
+test('what takes longer than twice the bound is not short', () => {
+  const c = clock(0)
+  const poll = new BusyPoll(50, undefined, c.now)
+  const began = c.at
+  c.at += 0.09
+  expect(poll.isShort(began)).toBe(true)
+  c.at += 0.02
+  expect(poll.isShort(began)).toBe(false)
+})
+
 test('a peer that was quick three times is waited for, and found', () => {
   const c = clock()
   const poll = new BusyPoll(10, undefined, c.now)

@@ -103,6 +103,35 @@ test('what takes long is answered in parts, each with its doorbell', async () =>
   expect(kernel.kicks - before).toBe(8)
 })
 
+test('what takes long and is answered by promise comes in parts too, each before the next is taken', async () => {
+  const events: string[] = []
+  const unit = new Unit((task) => {
+    const end = performance.now() + 0.01
+    while (performance.now() < end);
+    events.push('taken')
+    // As a handler of async functions that awaits its file: some microtasks.
+    void Promise.resolve().then(() => Promise.resolve()).then(() => Promise.resolve()).then(() => {
+      events.push('answered')
+      task.finish()
+    })
+  })
+  const { kernel } = start(unit)
+  // The first batch tells how long a command takes.
+  post(kernel, 64)
+  await turn()
+  await turn()
+  kernel.reap()
+  const before = kernel.kicks
+  events.length = 0
+  post(kernel, 64)
+  await turn()
+  await turn()
+  expect(kernel.reap()).toHaveLength(64)
+  expect(kernel.kicks - before).toBeGreaterThan(3)
+  expect(events.indexOf('answered')).toBeLessThan(32)
+  kernel.assertIdle()
+})
+
 test('nothing is taken above the limit of live commands, and the rest when there is room', async () => {
   const unit = new Unit()
   const { kernel, pump } = start(unit, { maxInFlight: 10 })

@@ -6,7 +6,7 @@ export const HANDLER_API_VERSION = '1.1.0'
 
 /** What changed in each version, newest first. A minor version only adds; a major version may take away. */
 export const handlerApiChanges: readonly (readonly [version: string, change: string])[] = [
-  ['1.1.0', '`file` and `locate`: the host moves bytes of the medium itself; `move` of files and images'],
+  ['1.1.0', '`file` and `locate`: the host moves bytes of the medium itself; `move` of files and images, `afterBatch` of files'],
   ['1.1.0', '`why` of `report`; `keep` and `kept` of the device'],
   ['1.1.0', '`thick` of the device, and `reserved` in `declare`'],
   ['1.1.0', '`io.image`: images and files of storage libraries'],
