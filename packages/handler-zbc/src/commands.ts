@@ -83,8 +83,7 @@ export class ZoneCommands {
     if (command === 'FINISH') await this.discard(zones.filter((z) => z.condition !== c.FULL), (z) => z.wp)
     for (const zone of zones) table.apply(zone, command)
     if (command === 'OPEN' || command === 'CLOSE' || zones.length === 0) return Status.OK
-    for (const zone of zones.slice(1)) void journal.record(zone)
-    await journal.record(zones[0]!)
+    await journal.recordEach(zones)
     if (command === 'RESET') await this.discard(stale, (z) => z.start)
     return Status.OK
   }
@@ -114,8 +113,7 @@ export class ZoneCommands {
       await this.writes.lock(table.zones)
       try {
         for (const zone of table.zones) if (hasPointer(zone.type) && table.step(zone, 'RESET').to !== undefined) table.apply(zone, 'RESET')
-        for (const zone of table.zones.slice(1)) void journal.record(zone)
-        await journal.record(table.zones[0]!)
+        await journal.recordEach(table.zones)
         await this.discard(table.zones, (z) => z.start)
         return Status.OK
       } finally {

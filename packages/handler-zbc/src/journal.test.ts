@@ -110,6 +110,21 @@ describe.each([['with promises', SlowFile], ['with move', SlowMovingFile]])('%s'
     }))
   })
 
+  test('zones that are recorded together fail together, and are made up for by the next', async () => {
+    const { file, journal, live } = await start(Kind)
+    for (const zone of live.slice(1, 4)) zone.done = zone.wp = zone.start + 9
+    const all = journal.recordEach(live.slice(1, 4))
+    await settle()
+    expect(file.waiting).toHaveLength(1)
+    file.step(false)
+    await expect(all).rejects.toThrow('EIO')
+    const again = journal.recordEach(live.slice(0, 1))
+    await settle()
+    while (file.step()) await settle()
+    await again
+    expect(file.restored().slice(1, 4).map((z) => z.done - z.start)).toEqual([9, 9, 9])
+  })
+
   test('a failed write is told to who waits for it, and made up for by the next', async () => {
     const { file, journal, live } = await start(Kind)
     live[1]!.done = live[1]!.wp = live[1]!.start + 9

@@ -4,6 +4,8 @@ import { encodeRecord, placesOf, ZoneRecord } from './metadata'
 import { encodeRunnerRecord, RUNNER_TABLE, RunnerRecord } from './runner-image'
 import type { Zone } from './zone'
 
+const nobody: Awaiting = { recorded: () => undefined }
+
 /** A table of fixed records in the file and its image in memory. */
 interface Table {
   readonly at: number
@@ -90,6 +92,14 @@ export class Journal implements Mover<undefined> {
     return new Promise((resolve, reject) => {
       this.note(zone, { recorded: (outcome) => (typeof outcome === 'number' ? resolve(outcome) : reject(outcome)) })
     })
+  }
+
+  /** The same of several zones, which are recorded together. */
+  recordEach(zones: readonly Zone[]): Promise<Status> {
+    const [first, ...others] = zones
+    if (!first) return Promise.resolve(Status.OK)
+    for (const zone of others) this.note(zone, nobody)
+    return this.record(first)
   }
 
   /** Write every record of every table. */

@@ -140,7 +140,7 @@ export async function activate(unit: ZonedUnit, device: DomainDevice, r: Activat
       for (const zone of device.zonesOf(realm, from)) if (usable(zone)) change(unit, zone, c.INACTIVE)
       for (const zone of device.zonesOf(realm, to)) if (usable(zone)) change(unit, zone, activated(zone))
     }
-    await Promise.all(zones.map((zone) => device.image.journal.record(zone)))
+    await device.image.journal.recordEach(zones)
     for (const { realm, to } of moving) if (hasPointer(device.plan.domains[to]!.type)) await discardExtent(device, device.zonesOf(realm, to))
     return again
   } finally {

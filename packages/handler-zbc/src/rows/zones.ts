@@ -81,7 +81,7 @@ const sequentializeRow = (unit: ZonedUnit, sa: number): CommandRow => command({
     const refused = zones.map((z) => table.refuse(z, 'RESET')).find((s) => s !== undefined)
     if (refused !== undefined) return refused
     for (const zone of zones) zone.nonSequential = false
-    await Promise.all(zones.map((zone) => journal.record(zone)))
+    await journal.recordEach(zones)
     return Status.OK
   }),
 })
