@@ -1,5 +1,6 @@
 #include "io_engine.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "errors.h"
@@ -7,6 +8,9 @@
 namespace tcmu {
 
 constexpr size_t kOwnArguments = 3;
+// Results that JavaScript hears of at a time: what it begins then goes out before it hears of more. A disk that was given a whole queue at
+// once tells of all of it at once, and has nothing to do while all of it is told (depth 32 on virtio: 0.77 of fio's reads, 0.9 to 0.98 with this).
+constexpr int32_t kMostTold = 4;
 
 Napi::Function IoEngine::Define(Napi::Env env, MakeMedium make) {
   return DefineClass(env, "IoEngine",
@@ -101,7 +105,7 @@ void IoEngine::Deliver() {
   // A callback may close the engine, which empties the list.
   while (delivering_.head != nullptr) {
     int32_t count = 0;
-    while (count < table_.done_rows && delivering_.head != nullptr) {
+    while (count < std::min(table_.done_rows, kMostTold) && delivering_.head != nullptr) {
       Job* job = delivering_.Pop();
       table_.done_token[count] = job->token;
       table_.done_result[count++] = static_cast<double>(job->result);
