@@ -62,7 +62,9 @@ backstore f0 file//tmp/f0.img 33554432; patient f0; lun 1 f0`,
       step 'INQUIRY' sg_inq /dev/$sd; refused 'TEST UNIT READY' sg_turs /dev/$sd
       verify $other --size=1M --bs=4k; dmesg -C
       restarts=$(grep -c 'runs again' /run/host.log); rm /tmp/o0.img.crash; step 'its configuration again' sh -c "echo outside//tmp/o0.img > $core/o0/attrib/dev_config"
-      await_long 'it is served again' '[ $(grep -c "runs again" /run/host.log) -gt $restarts ]'; equal 'the state' "$(state o0)" running
+      await_long 'the handler runs again' '[ $(grep -c "runs again" /run/host.log) -gt $restarts ]'
+      # Two VMs side by side: the device itself may take a second try.
+      await_long 'it is served again' '[ "$(state o0)" = running ]'
       verify $sd --size=1M --bs=4k`,
     'size and write cache can be changed': `
       sd=$(disk 0)
