@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TcmuError } from '../errors'
 import { type Command, type MalformedEntry, Ring, type RingOwner } from '../ring'
 import { BusyPoll, defaultPollMicros, RingTurns } from './busy-poll'
-import { fixedSense, type LogicalUnit, type Nexus, sam, sense, senseKey } from '../scsi'
+import { fixedSense, type Nexus, sam, sense, senseKey } from '../scsi'
+import type { PumpedUnit, PumpOptions, RingPort } from './pump-options'
+
+export type { PumpedUnit, PumpOptions, RingPort } from './pump-options'
 
 /** Commands taken before other devices and I/O completions get their turn. */
 const BATCH = 128
@@ -17,33 +20,6 @@ const turnsOfThread = new RingTurns()
 
 /** How many commands make a part, when so many took so long. */
 const partOf = (commands: number, ms: number): number => Math.max(LEAST_PART, Math.floor(commands * PART_MS / Math.max(ms, PART_MS / 1000)))
-
-/** A mapped ring and its doorbells: a UIO device, or something that behaves like one. */
-export interface RingPort {
-  readonly memory: ArrayBuffer
-  /** `fn` is called after the peer posted entries; one call may stand for many. Not from inside `kick`. */
-  onWake(fn: () => void): void
-  /** Tell the peer that the tail moved. */
-  kick(): void
-}
-
-/** What a pump asks of the logical unit it feeds. */
-export type PumpedUnit = Pick<LogicalUnit, 'name' | 'execute' | 'abort' | 'join' | 'leave'>
-
-export interface PumpOptions {
-  readonly batch?: number
-  readonly maxInFlight?: number
-  /** Microseconds that an idle ring is looked at before sleeping, while its peer is quick. 0: never. Default: what fits the machine. */
-  readonly pollMicros?: number | undefined
-  /** Called at the end of each batch, before the kernel is told: hand collected I/O to its engine. */
-  readonly flush?: () => void
-  /** The ring is corrupt; nothing more is taken from it. */
-  readonly broken?: (error: TcmuError) => void
-  /** The peer posted nonsense that was answered or skipped. May be called for every command: limit what is logged. */
-  readonly malformed?: (fault: MalformedEntry) => void
-  /** The logical unit threw: a bug of the host. The command was answered. */
-  readonly failed?: (error: unknown) => void
-}
 
 /**
  * Carries commands from a ring to a logical unit and their results back: many commands a wake-up, one doorbell a batch.
