@@ -18,7 +18,6 @@ import { Sandbox } from '../plugins/cli'
 import { handlerRoot, type Json, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from '../plugins/packages'
 
 /** Packages that mean harm, in a handler root: each is refused, or what it does reaches its own devices only. */
-jest.setTimeout(300_000)
 const temp = scratch()
 const box = new Sandbox(temp.path)
 afterAll(async () => {

@@ -82,7 +82,7 @@ beforeAll(async () => {
     write(runners['node:test']!.file(which), esm('node:test', definition))
     write(runners['vitest']!.file(which), esm('vitest', definition))
   }
-}, 300_000)
+})
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const promises = handlerPromises.map((p) => p.name)
@@ -93,7 +93,7 @@ describe.each(Object.entries(runners))('%s', (_name, { file, start, counts }) =>
     const { passed, failed, skipped } = counts(text)
     expect([code, failed, passed + skipped]).toEqual([0, 0, promises.length])
     expect(passed).toBeGreaterThan(9)
-  }, 300_000)
+  })
 
   test('fails by the name of the promise that is broken, with the reason', async () => {
     const { code, text } = await start(file('bad'))
@@ -101,5 +101,5 @@ describe.each(Object.entries(runners))('%s', (_name, { file, start, counts }) =>
     expect(counts(text).failed).toBeGreaterThanOrEqual(1)
     expect(text).toContain('handles no blocks, the last block, and nothing beyond')
     expect(text).toContain('the last block does not read back what was written to it')
-  }, 300_000)
+  })
 })

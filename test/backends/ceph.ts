@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lack, requires } from '../lib/requires'
-import { run, runOk, until } from '../lib/run'
+import { PATIENCE, run, runOk, until } from '../lib/run'
 import { cephConf, type ClusterOptions } from './ceph-conf'
 import { freePort } from './loopback'
 
@@ -18,6 +18,17 @@ export const cephWithManager = (): Lack => requires.all(ceph(), requires.command
 
 type Daemon = 'mon.a' | 'osd.0' | 'mgr.x'
 const START_MS = 60_000
+const CALL_MS = PATIENCE * START_MS
+
+const MEMORY = '/dev/shm'
+const MEMORY_BYTES = 2 ** 32
+
+/** A monitor waits for the disk again and again, and a disk that others use takes seconds at times: what need not survive lies in memory. */
+function folderFor(store: ClusterOptions['store']): string {
+  if (store === 'disk' || !existsSync(MEMORY)) return tmpdir()
+  const { bavail, bsize } = statfsSync(MEMORY)
+  return bavail * bsize > MEMORY_BYTES ? MEMORY : tmpdir()
+}
 
 /** Neither gone nor a zombie that nobody has waited for. */
 function alive(pid: number): boolean {
@@ -31,12 +42,16 @@ function alive(pid: number): boolean {
 /** A Ceph cluster of its own: in a temporary folder, on loopback ports nobody else uses, without the system's configuration. */
 export class CephCluster {
   /** Unix sockets lie in it: its name must be short. */
-  readonly folder = mkdtempSync(join(tmpdir(), 'ceph-'))
-  readonly conf = join(this.folder, 'ceph.conf')
+  readonly folder: string
+  readonly conf: string
   private readonly fsid = randomUUID()
-  private readonly env = { CEPH_CONF: this.conf, CEPH_ARGS: '' }
+  private readonly env: NodeJS.ProcessEnv
 
-  private constructor(private readonly options: ClusterOptions) {}
+  private constructor(private readonly options: ClusterOptions) {
+    this.folder = mkdtempSync(join(folderFor(options.store), 'ceph-'))
+    this.conf = join(this.folder, 'ceph.conf')
+    this.env = { CEPH_CONF: this.conf, CEPH_ARGS: '' }
+  }
 
   /** Made new, with a pool `rbd`. */
   static async up(options: ClusterOptions = {}): Promise<CephCluster> {
@@ -101,11 +116,11 @@ export class CephCluster {
     await this.rbd('pool', 'init', name)
   }
 
-  private call(command: string, args: readonly string[], timeoutMs = START_MS): Promise<string> {
+  private call(command: string, args: readonly string[], timeoutMs = CALL_MS): Promise<string> {
     return runOk(command, ['-c', this.conf, ...args], { env: this.env, timeoutMs }).then((ended) => ended.stdout)
   }
   ceph(...args: string[]): Promise<string> {
-    return this.call('ceph', ['--connect-timeout', '30', ...args])
+    return this.call('ceph', ['--connect-timeout', '120', ...args])
   }
   rbd(...args: string[]): Promise<string> {
     return this.call('rbd', args)
@@ -168,7 +183,7 @@ export class CephCluster {
 /** A cluster for the tests of the describe block that calls this. */
 export function cluster(options: ClusterOptions = {}): { readonly it: CephCluster } {
   let made: CephCluster | undefined
-  beforeAll(async () => void (made = await CephCluster.up(options)), 2 * START_MS)
-  afterAll(() => made?.destroy(), START_MS)
+  beforeAll(async () => void (made = await CephCluster.up(options)))
+  afterAll(() => made?.destroy())
   return { get it() { return made! } }
 }

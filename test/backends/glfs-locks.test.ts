@@ -41,12 +41,12 @@ describeIf(glusterLack(), 'two hosts with one file', () => {
     expect(await write(a, 4)).toBe(GOOD)
     await holds(a, 4, 0, 8 * BLOCK)
     await Promise.all([a, b].map((s) => s.device.close(1000)))
-  }, 60_000)
+  })
 
   test('on a volume without such locks nobody is kept out, and the log says so', async () => {
     const [a, b] = await pair('vol')
     expect(await write(a, 1)).toBe(GOOD)
     expect(await write(b, 2)).toBe(GOOD)
     expect(a.log.lines.join('\n')).toMatch(/its volume has no mandatory locks, so that other hosts are not kept from writing/)
-  }, 60_000)
+  })
 })

@@ -89,7 +89,7 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
     await hammer.more(100)
     await hammer.stop()
     expect(hammer.busy).toBeGreaterThan(0)
-  }, 120_000)
+  })
 
   test('what was acknowledged and not flushed may be gone: the next flush says so, once', async () => {
     const s = await at.make('behind.img', 4 * MiB, { recovery: timing })
@@ -105,7 +105,7 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
     expect(await s.disk.synchronizeCache()).toMatchObject({ status: CHECK, sense: writeError })
     expect(await s.disk.synchronizeCache()).toMatchObject({ status: GOOD })
     await holds(s, 1, MiB / 2, MiB / 2)
-  }, 120_000)
+  })
 
   test('a write with FUA is not acknowledged out of memory', async () => {
     const s = await at.make('fua.img', 4 * MiB, { recovery: timing })
@@ -128,5 +128,5 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
     await Promise.all(reads)
     expect(performance.now() - began).toBeLessThan(15_000)
     node().resumeBrick('vol')
-  }, 60_000)
+  })
 })

@@ -6,7 +6,6 @@ import { bench, cli, type HostProcess } from '../lib/serve'
 import { gluster, glusterLack } from './gluster'
 import { MiB, volumes } from './glfs-lib'
 
-jest.setTimeout(180_000)
 
 describeIf(requires.all(glusterLack(), requires.qemu(), requires.libiscsi()), 'a file of a Gluster volume as a LUN of the portal', () => {
   const here = bench()

@@ -162,7 +162,7 @@ export function gluster(...volumes: readonly (string | readonly [name: string, o
   beforeAll(async () => {
     node = await GlusterNode.start()
     for (const v of volumes) await (typeof v === 'string' ? node.volume(v) : node.volume(v[0], v[1]))
-  }, 120_000)
+  })
   afterAll(() => node?.close())
   return () => node
 }

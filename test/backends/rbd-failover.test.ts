@@ -9,7 +9,6 @@ import { describeIf } from '../lib/requires'
 import { pause, until } from '../lib/run'
 import { ceph, cluster } from './ceph'
 
-jest.setTimeout(120_000)
 const { OPTIMIZED, STANDBY } = accessState
 const BLOCKS = 64
 

@@ -8,7 +8,6 @@ import { pause, runOk, until } from '../lib/run'
 import { bench, type HostProcess } from '../lib/serve'
 import { ceph, cluster } from './ceph'
 
-jest.setTimeout(120_000)
 const { OPTIMIZED, STANDBY } = accessState
 const BLOCK = 512
 const KiB = 1024

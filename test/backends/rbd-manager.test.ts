@@ -9,7 +9,6 @@ import { describeIf } from '../lib/requires'
 import { until } from '../lib/run'
 import { cephWithManager, cluster } from './ceph'
 
-jest.setTimeout(120_000)
 const MiB = 2 ** 20
 
 let io: IoEngine

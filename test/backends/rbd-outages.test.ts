@@ -5,7 +5,6 @@ import { bench, cli, type HostProcess } from '../lib/serve'
 import { cdb } from '../../packages/host/src/testing/cdb'
 import { ceph, cluster } from './ceph'
 
-jest.setTimeout(240_000)
 const MiB = 2 ** 20
 const BLOCK = 512
 const lun = (config: string): string => `name=disk,cfgstring=rbd/${config}`

@@ -6,7 +6,6 @@ import { describeIf, requires } from '../lib/requires'
 import { bench, cli } from '../lib/serve'
 import { ceph, cluster } from './ceph'
 
-jest.setTimeout(120_000)
 const MiB = 2 ** 20
 
 describeIf(requires.all(ceph(), requires.qemu(), requires.libiscsi()), 'an image of Ceph as a LUN of the portal', () => {

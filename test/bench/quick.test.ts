@@ -16,4 +16,4 @@ testIf(lack, 'a command to a handler that does nothing costs no more beside a ba
   const { ratio, limit } = ask<{ ratio: number; limit: number }>('quickBench()')
   expect(ratio).toBeGreaterThan(1)
   expect(ratio).toBeLessThanOrEqual(limit)
-}, 300_000)
+})

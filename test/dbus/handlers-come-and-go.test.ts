@@ -5,7 +5,6 @@ import { describeIf, requires } from '../lib/requires'
 import { run, until } from '../lib/run'
 import { bench, cli, type HostProcess } from '../lib/serve'
 
-jest.setTimeout(300_000)
 const ROOT = '/org/kernel/TCMUService1'
 const NAME = 'org.kernel.TCMUService1'
 const WAIT_MS = 60_000

@@ -10,7 +10,7 @@ import { LogLines, ramHandler, testDevice } from '../../packages/host/src/testin
  * commands is given back, and nothing but protocol errors is logged.
  */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 1000)
-jest.setTimeout(30_000 + RUNS * 100)
+jest.setTimeout(600_000 + RUNS * 100)
 
 let portal: Portal
 let port: number

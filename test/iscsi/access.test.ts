@@ -4,7 +4,6 @@ import { describeIf, requires } from '../lib/requires'
 import { run, runOk } from '../lib/run'
 import { bench, type HostProcess } from '../lib/serve'
 
-jest.setTimeout(60_000)
 const here = bench()
 const SECRET = 'correct-horse-battery'
 const secretFile = here.path('secret')

@@ -5,7 +5,6 @@ import { Initiator, samStatus } from '../lib/initiator'
 import { persistentReserveOut, prOut, prType } from '../lib/initiator/reservations'
 import { bench, type HostProcess } from '../lib/serve'
 
-jest.setTimeout(60_000)
 const here = bench()
 const BLOCK = 512
 const COPY_ABORTED = 0xa

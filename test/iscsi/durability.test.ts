@@ -3,7 +3,6 @@ import { bench } from '../lib/serve'
 import { describeIf, requires } from '../lib/requires'
 import { pause, qemuIo } from '../lib/run'
 
-jest.setTimeout(120_000)
 const ROUNDS = 5
 const MiB = 2 ** 20
 

@@ -4,7 +4,6 @@ import { describeIf, requires } from '../lib/requires'
 import { qemuIo, run, until } from '../lib/run'
 import { bench, type HostProcess } from '../lib/serve'
 
-jest.setTimeout(120_000)
 
 describeIf(requires.all(requires.qemu(), requires.command('python3', 'python3'), requires.proc()), 'a program in Python behind the portal', () => {
   const here = bench()

@@ -7,7 +7,6 @@ import { testIf, requires } from '../lib/requires'
 import { pause, rssKiB, until } from '../lib/run'
 import { bench, type HostProcess } from '../lib/serve'
 
-jest.setTimeout(120_000)
 const MOST_24 = 2 ** 24 - 1
 const MiB = 2 ** 20
 const BLOCK = 512

@@ -4,7 +4,6 @@ import { testIf } from '../lib/requires'
 import { bench } from '../lib/serve'
 import { backends } from '../native/lib'
 
-jest.setTimeout(60_000)
 const here = bench()
 
 const uring = backends.find((b) => b.by === 'uring')!.lack

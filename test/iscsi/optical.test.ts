@@ -6,7 +6,6 @@ import { describeIf, requires, testIf } from '../lib/requires'
 import { run, runOk } from '../lib/run'
 import { bench, cli, type HostProcess } from '../lib/serve'
 
-jest.setTimeout(120_000)
 const LINE = 'booted from the optical drive'
 /** What `isa-debug-exit` makes of the 10h that the boot sector writes. */
 const EXIT = 0x10 * 2 + 1

@@ -4,7 +4,6 @@ import { bench, type HostProcess } from '../lib/serve'
 import { describeIf, requires } from '../lib/requires'
 import { qemuIo, run, runOk } from '../lib/run'
 
-jest.setTimeout(180_000)
 const MiB = 2 ** 20
 
 function randomImage(path: string, bytes: number): void {

@@ -7,7 +7,6 @@ import { HandlerRoot } from '../lib/handler-root'
 import { describeIf, requires } from '../lib/requires'
 import { qemuIo, run, runOk } from '../lib/run'
 
-jest.setTimeout(60_000)
 const MiB = 2 ** 20
 
 /** A disk of one block in every command it must answer, without the host's SCSI: `handleCmd` only. */

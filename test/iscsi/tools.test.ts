@@ -2,7 +2,6 @@ import { bench, type HostProcess } from '../lib/serve'
 import { describeIf, requires } from '../lib/requires'
 import { run, runOk } from '../lib/run'
 
-jest.setTimeout(60_000)
 
 describeIf(requires.libiscsi(), `libiscsi's tools`, () => {
   const here = bench()

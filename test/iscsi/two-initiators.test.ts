@@ -6,7 +6,6 @@ import { senseOf, senses } from '../lib/initiator/sense'
 import { bench, type HostProcess } from '../lib/serve'
 import { pause } from '../lib/run'
 
-jest.setTimeout(60_000)
 const BLOCK = 512
 const NAME_A = 'iqn.2026-11.test:a'
 const NAME_B = 'iqn.2026-11.test:b'

@@ -4,7 +4,6 @@ import { type Answer, Initiator, samStatus } from '../lib/initiator'
 import { run, pause } from '../lib/run'
 import { bench, cli } from '../lib/serve'
 
-jest.setTimeout(180_000)
 const ROUNDS = Number(process.env['TCMU_KILLS'] ?? 5)
 const ZONE = 8192
 const BLOCK = 512

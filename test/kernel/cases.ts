@@ -1,8 +1,6 @@
 import { describeIf, type Lack, requires } from '../lib/requires'
 import { type Errands, ErrandServer } from './errands'
-import { requiresKernelVm, Vm, type VmOptions } from './vm'
-
-const RUN_MS = 900_000
+import { requiresKernelVm, RUN_MS, Vm, type VmOptions } from './vm'
 
 export interface KernelCases extends Omit<VmOptions, 'script'> {
   /** Bash that runs before the first case, in the same shell; what it starts and sets stays. */

@@ -2,9 +2,7 @@ import { Initiator } from '@tcmu/host/testing'
 import { BLOCK, BLOCKS, ringCases } from '../lib/ring-cases'
 import { describeIf } from '../lib/requires'
 import { SgServer } from './sg-transport'
-import { HOST, requiresKernelVm, Vm } from './vm'
-
-const BOOT_MS = 900_000
+import { HOST, requiresKernelVm, RUN_MS, Vm } from './vm'
 
 describeIf(requiresKernelVm(), 'a disk behind the real kernel', () => {
   const server = new SgServer()
@@ -19,7 +17,7 @@ describeIf(requiresKernelVm(), 'a disk behind the real kernel', () => {
         unlun 0; remove disk; end_daemon TERM; no_d_state`,
     })
     await Promise.race([server.met, vm.ended().then(() => Promise.reject(new Error('the VM ended without its agent')))])
-  }, BOOT_MS)
+  }, RUN_MS)
   afterAll(async () => {
     server.close()
     await vm.close()
@@ -30,5 +28,5 @@ describeIf(requiresKernelVm(), 'a disk behind the real kernel', () => {
   test('the host and its device come to an end in order', async () => {
     server.close()
     await vm.ended()
-  }, BOOT_MS)
+  }, RUN_MS)
 })

@@ -5,9 +5,8 @@ import { describeIf } from '../lib/requires'
 import { bench } from '../lib/serve'
 import { Barrier } from './barrier'
 import { kernelCases } from './cases'
-import { requiresKernelVm, Vm } from './vm'
+import { requiresKernelVm, RUN_MS, Vm } from './vm'
 
-const MINUTES_MS = 900_000
 const b = bench()
 
 /** What the initiator and the target may agree on, beyond its defaults. */
@@ -132,7 +131,7 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel, and a host th
     await host.end('SIGKILL')
     await b.start({ luns, portal: `127.0.0.1:${host.port}` })
     await vm.ended()
-  }, MINUTES_MS)
+  }, RUN_MS)
 
   test('aborts what its handler does not answer, and has it answered later', async () => {
     const root = new HandlerRoot(b.path('handlers'))
@@ -155,5 +154,5 @@ describeIf(requiresKernelVm(), 'the initiator of the Linux kernel, and a host th
     rmSync(gate)
     await vm.ended()
     expect(host.output).toMatch(/ABORT TASK: response 0/)
-  }, MINUTES_MS)
+  }, RUN_MS)
 })

@@ -2,9 +2,8 @@ import { statSync } from 'node:fs'
 import { describeIf } from '../lib/requires'
 import { bench } from '../lib/serve'
 import { Barrier } from './barrier'
-import { requiresKernelVm, Vm } from './vm'
+import { requiresKernelVm, RUN_MS, Vm } from './vm'
 
-const MINUTES_MS = 600_000
 const MiB = 2 ** 20
 const STAT_BLOCK = 512
 
@@ -82,14 +81,14 @@ describeIf(requiresKernelVm(), 'sg3_utils and the disk driver of the Linux kerne
       step 'format' sg_format --format --quick /dev/$c
       cmp -n 1048576 /dev/$c /dev/zero || fail 'what was formatted is not zero'; echo 'ok formatted'
       step 'write to the third' dd if=/tmp/x of=/dev/$c bs=64k oflag=direct
-      LIMIT=200 step 'sanitize, block erase' sg_sanitize --block --quick --wait /dev/$c
-      LIMIT=200 step 'sanitize, overwrite' sg_sanitize --overwrite --pattern=/dev/zero --ipl=4 --quick --wait /dev/$c
+      LIMIT=400 step 'sanitize, block erase' sg_sanitize --block --quick --wait /dev/$c
+      LIMIT=400 step 'sanitize, overwrite' sg_sanitize --overwrite --pattern=/dev/zero --ipl=4 --quick --wait /dev/$c
       step 'ready again' sg_turs /dev/$c
       step 'stop' sg_start --stop /dev/$b; refused 'while stopped' sg_turs /dev/$b; step 'start' sg_start --start /dev/$b
       logout ${host.port}; quiet 'no such message'`).ended()
     expect(text).toMatch(/^ok sanitize, overwrite$/m)
     expect(host.output).not.toMatch(/TypeError|RangeError|unhandled/)
-  }, MINUTES_MS)
+  }, RUN_MS)
 
   test('discard and fstrim reach the file as holes, write zeroes as zeroes', async () => {
     const host = await b.start({ luns: [b.fileLun('h', '256M')] })
@@ -119,5 +118,5 @@ describeIf(requiresKernelVm(), 'sg3_utils and the disk driver of the Linux kerne
     await barrier.meet(vm, 'filled', () => expect(stored()).toBeGreaterThanOrEqual(64 * MiB))
     await barrier.meet(vm, 'trimmed', () => expect(stored()).toBeLessThan(32 * MiB))
     await vm.ended()
-  }, MINUTES_MS)
+  }, RUN_MS)
 })

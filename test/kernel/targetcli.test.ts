@@ -76,9 +76,9 @@ kernelCases('targetcli and rtslib', {
     'saveconfig and restoreconfig bring both back without an error': `
       step save targetcli saveconfig
       sd=$(disk 0); before=$(sg_inq -p di /dev/$sd)
-      LIMIT=60 step clear targetcli clearconfig confirm=True; echo "$last"
+      LIMIT=400 step clear targetcli clearconfig confirm=True; echo "$last"
       [ -z "$(ls /dev/uio* 2> /dev/null)" ] || fail 'a device is left'
-      LIMIT=60 step restore targetcli restoreconfig; echo "$last"
+      LIMIT=400 step restore targetcli restoreconfig; echo "$last"
       ! grep -qi 'error' <<< "$last" || fail 'it tells of errors'
       sd=$(disk 0); equal 'the identity of the disk' "$(sg_inq -p di /dev/$sd)" "$before"
       step mount mount -o ro /dev/$sd /disk; step checksum sha256sum -c /tmp/sum.one; step umount umount /disk

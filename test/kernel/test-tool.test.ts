@@ -40,7 +40,6 @@ function table(tests: readonly CunitTest[]): string {
 }
 
 kernelCases(`libiscsi's test tool over LIO`, {
-  runMs: 1_800_000,
   setup: `
     serve
     backstore disk file//tmp/disk.img 536870912

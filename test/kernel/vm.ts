@@ -9,7 +9,7 @@ import { until } from '../lib/run'
 const image = inRepository('node_modules/.cache/tcmu/kernel')
 /** QEMU's user networking: the guest reaches the host's loopback by this address. */
 export const HOST = '10.0.2.2'
-const RUN_MS = 900_000
+export const RUN_MS = 1_800_000
 const SCRATCH_BYTES = 2 ** 31
 /** A boot takes some ten seconds, and a minute beside much else. */
 const BOOT_MS = 120_000
@@ -35,7 +35,7 @@ export interface VmOptions {
   readonly drives?: Readonly<Record<string, string>>
   /** Bash after the prelude; when it has ended the VM powers off. */
   readonly script: string
-  /** The VM is killed after that time. Default: a quarter of an hour. */
+  /** The VM is killed after that time. Default: half an hour. */
   readonly runMs?: number
 }
 

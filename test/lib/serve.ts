@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inRepository } from './repository'
+import { PATIENCE } from './run'
 
 /** The built command line, or another one to be tested in its place. */
 export const cli = process.env['TCMU_CLI'] ?? inRepository('packages/host/dist/cli.js')
@@ -26,7 +27,7 @@ export class HostProcess {
     const child = spawn(process.execPath, [cli, 'serve', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
     const lines: string[] = []
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => child.kill('SIGKILL'), options.readyMs ?? 20_000)
+      const timer = setTimeout(() => child.kill('SIGKILL'), options.readyMs ?? PATIENCE * 20_000)
       let rest = ''
       child.stderr.setEncoding('utf8').on('data', (s: string) => void lines.push(...s.split('\n').filter(Boolean)))
       child.stdout.setEncoding('utf8').on('data', (s: string) => {

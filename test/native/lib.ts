@@ -7,7 +7,6 @@ import { DataArea, Segments } from '../../packages/host/src/wire'
 import { describeIf, type Lack } from '../lib/requires'
 
 /** Property tests over real files take a second alone, and many under a sanitizer or beside other work. */
-jest.setTimeout(120_000)
 
 /** A folder that goes when the tests of the file are done. */
 export function temporaryFolder(): string {

@@ -5,7 +5,6 @@ import { type Ended, Sandbox } from './cli'
 import { type Json, manifest, marker, markersIn, packageJson, put, putPackage, scratch } from './packages'
 
 /** `tcmu-host install` and what follows, with npm and a registry of the test's own. */
-jest.setTimeout(300_000)
 const temp = scratch()
 const box = new Sandbox(temp.path)
 const registry = new Registry()

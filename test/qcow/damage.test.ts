@@ -2,7 +2,6 @@ import { truncateSync } from 'node:fs'
 import { describeIf, requires } from '../lib/requires'
 import { BLOCK, fill, holds, images, KiB, MiB, poke } from './lib'
 
-jest.setTimeout(300_000)
 
 describeIf(requires.command('qemu-img', 'qemu-utils'), 'images that were damaged', () => {
   const at = images()

@@ -5,7 +5,6 @@ import { describeIf, requires } from '../lib/requires'
 import { BLOCK, Dice, images, MiB } from './lib'
 import { FragileFile, fragileIo } from './fragile-file'
 
-jest.setTimeout(600_000)
 
 const ROUNDS = Number(process.env['TCMU_QCOW_FUZZ'] ?? 120)
 const SIZE = 2 * MiB

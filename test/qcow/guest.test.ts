@@ -4,7 +4,6 @@ import { run, runOk } from '../lib/run'
 import { bench } from '../lib/serve'
 import { Dice } from './lib'
 
-jest.setTimeout(300_000)
 
 const SECTOR = 512
 const FROM = 2048

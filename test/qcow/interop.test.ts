@@ -4,7 +4,6 @@ import { describeIf, requires } from '../lib/requires'
 import { pause, run } from '../lib/run'
 import { BLOCK, Dice, fill, holds, images, KiB, MiB, poke } from './lib'
 
-jest.setTimeout(300_000)
 
 const INCOMPATIBLE = 72
 const AUTOCLEAR = 88

@@ -6,7 +6,6 @@ import { pause } from '../lib/run'
 import { batch, SLOT, valueOf } from './batches'
 import { Dice, images, KiB, MiB } from './lib'
 
-jest.setTimeout(600_000)
 
 const ROUNDS = Number(process.env['TCMU_QCOW_KILLS'] ?? 10)
 const SIZE = 32 * MiB

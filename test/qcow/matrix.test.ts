@@ -3,7 +3,6 @@ import { Dice, images } from './lib'
 import { recipes } from './recipes'
 import { Rounds } from './rounds'
 
-jest.setTimeout(300_000)
 
 /** Rounds of each recipe. TCMU_QCOW_ROUNDS=500 is the long run. */
 const ROUNDS = Number(process.env['TCMU_QCOW_ROUNDS'] ?? 40)

@@ -6,7 +6,6 @@ import { batch, type Command, SLOT, valueOf } from './batches'
 import { FragileFile, fragileIo } from './fragile-file'
 import { BLOCK, Dice, images, KiB, MiB } from './lib'
 
-jest.setTimeout(600_000)
 
 const ROUNDS = Number(process.env['TCMU_QCOW_LOSSES'] ?? 8)
 const SIZE = 4 * MiB

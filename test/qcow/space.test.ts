@@ -6,7 +6,6 @@ import { describeIf, requires } from '../lib/requires'
 import { FragileFile, fragileIo } from './fragile-file'
 import { BLOCK, Dice, fill, holds, images, KiB, MiB, poke } from './lib'
 
-jest.setTimeout(300_000)
 const good = { status: 0 }
 
 describeIf(requires.command('qemu-img', 'qemu-utils'), 'space in images', () => {

@@ -252,7 +252,7 @@ describe('ranges are held', () => {
       for (const { status } of await Promise.all(Array.from({ length: 40 }, one))) expect([0, 2]).toContain(status)
     }
     expect(all.map((u) => u.device.inflight)).toEqual([0, 0, 0])
-  }, 30_000)
+  })
 
   test.each([['the unit that was asked', 0], ['the unit that is copied to', 1]])('aborting what runs on %s ends the copy, and nothing is held any more', async (_what, where) => {
     const gate = gated('write')

@@ -108,4 +108,4 @@ test('a disk and a plain model of one answer the same to any sequence of command
   if (RUNS >= 600) expect(commands).toBeGreaterThan(100_000)
   // What never succeeds shows nothing.
   for (const name of Object.keys(kinds)) if (name !== 'unknown') expect(seen.get(`${name} 0`)).toBeGreaterThan(0)
-}, 300_000)
+})

@@ -74,14 +74,14 @@ describe('sessions that end', () => {
     a.wire.socket.end()
     await pause(5000)
     expect([inUse(bench), await connections(bench)]).toEqual([0, 0])
-  }, 20_000)
+  })
 
   test('nor does one that breaks the protocol and reads nothing', async () => {
     const { bench, a } = await deaf(3)
     a.wire.send(ScsiCommand.encode({ opcode: Opcode.LOGIN, immediate: 1 }))
     await pause(5000)
     expect([inUse(bench), await connections(bench)]).toEqual([0, 0])
-  }, 20_000)
+  })
 })
 
 test('REPORT LUNS with room for 4 GiB does not take 4 GiB', async () => {
@@ -108,7 +108,7 @@ test('a peer that reads slowly is no silent one', async () => {
   socket.removeAllListeners('data')
   expect([socket.destroyed, bench.log.lines.filter((l) => l.startsWith('warn'))]).toEqual([false, []])
   expect(tags).toHaveLength(12)
-}, 20_000)
+})
 
 describe('what one session may have under way', () => {
   test('task management functions: so many, no more', async () => {
