@@ -65,7 +65,7 @@ function table(text: string, peer: string): string {
 
 export async function main(rounds = '3', ...options: string[]): Promise<void> {
   const files = existsSync(runnersFile)
-  const vm = new Vm({ name: 'fio', memory: '3G', script: script(Number(rounds), files, options.join(' ')), runMs: 1_200_000, ...(files && { drives: { cfile: runnersFile } }) })
+  const vm = new Vm({ name: 'fio', processors: 2, memory: '3G', script: script(Number(rounds), files, options.join(' ')), runMs: 1_200_000, ...(files && { drives: { cfile: runnersFile } }) })
   try {
     const text = await vm.ended()
     console.log(table(text, 'zbc'))

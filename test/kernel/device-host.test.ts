@@ -29,6 +29,7 @@ const helpers = `
   read_one() { dd if=/dev/$1 of=/dev/null bs=4k count=1 iflag=direct status=none; }`
 
 kernelCases('handlers in processes of their own', {
+  processors: 2,
   setup: `${helpers}
 host
 backstore o0 outside//tmp/o0.img 33554432; patient o0; lun 0 o0; patient_disk $(disk 0)

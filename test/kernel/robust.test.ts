@@ -23,6 +23,7 @@ const load = `
   await_long() { local end=$((SECONDS + 200)); while [ $SECONDS -lt $end ]; do eval "$2" && { echo "ok $1"; return; }; nap 0.1; done; tail -n 20 /run/host.log; fail "$1"; }`
 
 kernelCases('what the host withstands', {
+  processors: 2,
   setup: `${load}
 ${host}`,
   cases: {
