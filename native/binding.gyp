@@ -11,6 +11,7 @@
       'src/core/io_rows.cpp',
       'src/core/io_slots.cpp',
       'src/core/io_table.cpp',
+      'src/core/lone_answer.cpp',
       'src/core/memory_users.cpp'
     ],
     # And every target of a storage library that is found at run time.

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 9
+export const ABI_VERSION = 10
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -53,6 +53,8 @@ export interface IoTable {
   readonly iovCount: Int32Array
   /** Handed back in `doneToken`. */
   readonly token: Int32Array
+  /** Of the answer that may be given when it has gone well; 0: none. */
+  readonly turn: Int32Array
   /** Position in the file, bytes. */
   readonly offset: Float64Array
   readonly length: Float64Array
@@ -66,6 +68,17 @@ export interface IoTable {
   readonly doneResult: Float64Array
 }
 
+/**
+ * How the kernel behind a memory area is told of the answer to its only command, by whichever thread has finished that: `state` is the turn of
+ * that answer and the tail to store at byte `tailAt` of the area, then a doorbell of `wordSize` bytes is written to `kickFd`. See the ring.
+ */
+export interface NativeAnswer {
+  readonly state: Int32Array
+  readonly tailAt: number
+  readonly kickFd: number
+  readonly wordSize: number
+}
+
 /** `Source`: what a slot is made of; a descriptor, of which the slot has its own duplicate, or a session of a storage library. */
 export interface NativeIoEngine<Source = number> {
   /** Go on with other tables, e.g. a longer list of ranges. */
@@ -73,10 +86,12 @@ export interface NativeIoEngine<Source = number> {
   /** A slot; throws an errno error. */
   addFile(source: Source): number
   /** A slot for memory, kept alive until `removeArea` and the last operation on it. It must not be transferred. */
-  addArea(bytes: Uint8Array): number
+  addArea(bytes: Uint8Array, answer?: NativeAnswer): number
   removeArea(slot: number): void
   /** Begin rows 0 to n−1; how many of them are pending. The others are done, and have their `result`. */
   submit(rows: number): number
+  /** Tell of what has ended; threads wake nobody for what they answered themselves. */
+  collect(): void
   /** Waits for what is under way, without reporting it, and closes every file. Twice is fine. */
   close(): void
   readonly inFlight: number
@@ -114,6 +129,9 @@ export interface NativeUioMap {
    * device is gone; there are no more wake-ups then.
    */
   start(onWake: () => void, onError: (error: NodeJS.ErrnoException) => void): void
+  /** What `kick` writes to, and how many bytes. */
+  readonly kickFd: number
+  readonly wordSize: number
   /** Ring the other side's doorbell. Throws an errno error when the device is gone. */
   kick(): void
   /** Stop, wait for I/O on the memory, detach, unmap, close. Twice is fine. */

@@ -16,6 +16,7 @@ export interface ClusterOptions {
 }
 
 const SIZE = 2 ** 30
+const LEASE_SECONDS = 120
 
 /** One monitor and one OSD at one address, everything below `folder`. */
 export function cephConf(folder: string, fsid: string, { host, port }: { readonly host: string; readonly port: number }, { store = 'memory', keys = false, graceSeconds = 3, receiveBytes = 0 }: ClusterOptions): string {
@@ -30,6 +31,9 @@ export function cephConf(folder: string, fsid: string, { host, port }: { readonl
     'osd pool default size = 1', 'osd pool default min size = 1', 'osd pool default pg num = 8', 'osd pool default pgp num = 8',
     'osd pool default pg autoscale mode = off', 'osd crush chooseleaf type = 0', 'mon allow pool size one = true', 'mon allow pool delete = true',
     `osd heartbeat grace = ${graceSeconds}`, 'osd heartbeat interval = 1',
+    // A lease to read outlives an OSD that hangs: where there is one copy, and a command comes before the lease is renewed, Ceph 16.2 keeps
+    // that command and all that follow ("waiting for readable") until the OSD is started anew.
+    `osd pool default read lease ratio = ${LEASE_SECONDS / graceSeconds}`,
     '[client]', `log file = ${at('client.$name.$pid.log')}`, 'admin socket =',
     '[mon]', `mon data = ${at('mon.a')}`, ...files('mon.a'), `mon cluster log file = ${at('cluster.log')}`, 'mon data avail warn = 1', 'mon data avail crit = 1',
     'mon warn on pool no redundancy = false', 'auth allow insecure global id reclaim = false',

@@ -77,7 +77,7 @@ describeIf(requires.all(ceph(), requires.qemu()), 'outages of the cluster', () =
     // The grace of 3 s, the interval of 1 s, and 5 s more.
     expect(seconds).toBeGreaterThan(8)
     expect(seconds).toBeLessThan(15)
-    expect(host.output).toMatch(/rbd\/hung: the cluster did not answer for 9 s/)
+    await until(() => host.output.includes('rbd/hung: the cluster did not answer for 9 s'), 'the reason in the log')
     expect((await read()).status).toBe(samStatus.busy)
     const devices = async (...more: string[]): Promise<string> => (await runOk(process.execPath, [cli, 'devices', '--socket', here.socketOf(host), ...more])).stdout
     expect(await devices()).toMatch(/disk.*recovering.*\n +since \d{4}-.*Z: rbd\/hung: the cluster did not answer for 9 s\n/)
@@ -85,7 +85,7 @@ describeIf(requires.all(ceph(), requires.qemu()), 'outages of the cluster', () =
     made.it.resumeOsd()
     await until(async () => (await read()).status === samStatus.good, 'the end of the outage', 60_000)
     expect((await read()).data.every((b) => b === 7)).toBe(true)
-    expect(host.output).toMatch(/disk is open again after/)
+    await until(() => host.output.includes('disk is open again after'), 'the end of the outage in the log')
     expect(JSON.parse(await devices('--json'))).toMatchObject([{ state: 'running' }])
     expect(await devices()).not.toMatch(/since/)
     session.destroy()

@@ -23,7 +23,7 @@ const usual = (value: number, odd: fc.Arbitrary<number>): fc.Arbitrary<number> =
 const op = fc.oneof({ arbitrary: fc.constantFrom(IoOp.READV, IoOp.WRITEV), weight: 5 }, { arbitrary: fc.constantFrom(IoOp.SYNC, IoOp.SEEK_DATA, IoOp.SEEK_WRITTEN, IoOp.SIZE, IoOp.WRITE_SAME, IoOp.COMPARE_AND_WRITE, 16, -1, 99), weight: 1 })
 
 const row = fc.record({
-  op, flags: word, file: usual(0, word), area: usual(0, word), iovFirst: usual(0, word), iovCount: usual(2, word), token: word,
+  op, flags: word, file: usual(0, word), area: usual(0, word), iovFirst: usual(0, word), iovCount: usual(2, word), token: word, turn: word,
   offset: usual(0, number), length: usual(0, number),
 })
 

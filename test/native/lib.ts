@@ -6,8 +6,6 @@ import type { Result, Status } from '../../packages/host/src/scsi'
 import { DataArea, Segments } from '../../packages/host/src/wire'
 import { describeIf, type Lack } from '../lib/requires'
 
-/** Property tests over real files take a second alone, and many under a sanitizer or beside other work. */
-
 /** A folder that goes when the tests of the file are done. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tcmu-native-'))

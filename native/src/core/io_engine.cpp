@@ -20,6 +20,7 @@ Napi::Function IoEngine::Define(Napi::Env env, MakeMedium make) {
                          InstanceMethod<&IoEngine::AddArea>("addArea"),
                          InstanceMethod<&IoEngine::RemoveArea>("removeArea"),
                          InstanceMethod<&IoEngine::Submit>("submit"),
+                         InstanceMethod<&IoEngine::CollectNow>("collect"),
                          InstanceMethod<&IoEngine::Close>("close"),
                          InstanceAccessor<&IoEngine::InFlight>("inFlight"),
                          InstanceAccessor<&IoEngine::UringError>("uringError"),
@@ -84,22 +85,35 @@ void IoEngine::Dispatch() {
   medium_->backend().Submit(waiting_.Take(), count);
 }
 
-// On a thread of the backend. One ring of the bell covers everything that is done before it is answered.
+// On a thread of the backend. One ring of the bell covers everything that is done before it is answered. What the kernel has been told of
+// already is no reason to wake anybody: JavaScript collects it when it is awake.
 void IoEngine::Done(Job* job) {
+  bool given = job->turn > 0 && job->result == 0 && job->answer->Give(job->turn);
   std::unique_lock<std::mutex> lock(done_mutex_);
-  bool ring = done_.head == nullptr;
   done_.Push(job);
-  if (ring) bell_->Ring();
+  if (given || rung_) return;
+  rung_ = true;
+  bell_->Ring();
 }
 
 void IoEngine::Collect() {
   medium_->backend().Reap(&delivering_);
   std::unique_lock<std::mutex> lock(done_mutex_);
   delivering_.Append(done_.Take());
+  rung_ = false;
+}
+
+// collect(): tell of what has ended, without having been woken.
+void IoEngine::CollectNow(const Napi::CallbackInfo&) {
+  if (bell_ != nullptr) Tell();
 }
 
 void IoEngine::Deliver() {
   bell_->Clear();
+  Tell();
+}
+
+void IoEngine::Tell() {
   Collect();
   Napi::HandleScope scope(Env());
   // A callback may close the engine, which empties the list.

@@ -9,6 +9,7 @@
 #include "io_bell.h"
 #include "io_job.h"
 #include "io_table.h"
+#include "lone_answer.h"
 #include "medium.h"
 #include "memory_users.h"
 
@@ -38,6 +39,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
     size_t size = 0;
     uint32_t in_flight = 0;
     bool removed = false;
+    std::unique_ptr<LoneAnswer> answer;
   };
 
   bool Open(const Napi::CallbackInfo& info);
@@ -46,6 +48,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   Napi::Value AddArea(const Napi::CallbackInfo& info);
   void RemoveArea(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);
+  void CollectNow(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   Napi::Value UringError(const Napi::CallbackInfo& info);
   Napi::Value InFlight(const Napi::CallbackInfo& info);
@@ -66,6 +69,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   void Dispatch();
 
   void Deliver();
+  void Tell();
   void Collect();
   void Settle(Job* job);
   void FreeArea(int32_t slot);
@@ -93,6 +97,8 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
 
   std::mutex done_mutex_;
   JobList done_;
+  // The bell has been rung for what is in there.
+  bool rung_ = false;
   JobList delivering_;
 };
 

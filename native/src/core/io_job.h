@@ -8,6 +8,8 @@
 
 namespace tcmu {
 
+class LoneAnswer;
+
 // Operation codes of the submission table; native/index.ts carries the same numbers.
 enum class Op : int32_t {
   kReadv = 0,
@@ -70,6 +72,10 @@ struct Job {
   bool waits = false;
   // And that its file cannot be asked that way at all.
   bool unsupported = false;
+
+  // Of the only command of a ring: the answer that is given as soon as this has gone well, if `turn` is not 0.
+  LoneAnswer* answer = nullptr;
+  int32_t turn = 0;
 
   int32_t row = 0;
   int32_t token = 0;

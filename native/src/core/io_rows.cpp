@@ -111,6 +111,7 @@ int IoEngine::Fill(Job& job, int32_t row) {
   job.length = static_cast<int64_t>(length);
   job.token = table_.token[row];
   job.result = 0;
+  job.turn = 0;
   job.iov.clear();
   job.at = 0;
   int error = HasMemory(job.op) ? FillMemory(job, row) : 0;
@@ -143,6 +144,8 @@ int IoEngine::FillMemory(Job& job, int32_t row) {
     job.iov.push_back({at, bytes});
   }
   job.area = slot;
+  job.answer = area.answer.get();
+  job.turn = job.answer == nullptr || medium_->lands() ? 0 : table_.turn[row];
   // One block stands for the whole range.
   if (job.op != Op::kWriteSame) job.length = total;
   return 0;

@@ -24,7 +24,7 @@ Napi::Value IoEngine::AddFile(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, slot);
 }
 
-// addArea(bytes): a slot for this memory, which stays alive until removeArea and the last operation on it.
+// addArea(bytes, answer?): a slot for this memory, which stays alive until removeArea and the last operation on it.
 Napi::Value IoEngine::AddArea(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
@@ -32,6 +32,11 @@ Napi::Value IoEngine::AddArea(const Napi::CallbackInfo& info) {
   }
   if (bell_ == nullptr) return ThrowSystemError(env, EBADF, "addArea"), env.Undefined();
   Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  std::unique_ptr<LoneAnswer> answer;
+  if (info[1].IsObject()) {
+    answer.reset(LoneAnswer::From(info[1].As<Napi::Object>(), bytes));
+    if (answer == nullptr) return env.Undefined();
+  }
   int32_t slot = static_cast<int32_t>(areas_.size());
   if (free_areas_.empty()) {
     areas_.emplace_back();
@@ -45,6 +50,7 @@ Napi::Value IoEngine::AddArea(const Napi::CallbackInfo& info) {
   area.size = bytes.ByteLength();
   area.in_flight = 0;
   area.removed = false;
+  area.answer = std::move(answer);
   return Napi::Number::New(env, slot);
 }
 

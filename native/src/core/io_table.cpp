@@ -39,7 +39,7 @@ bool IoTable::Attach(Napi::Object object) {
   IoTable next;
   const Column<int32_t> words[] = {{"op", &next.op},           {"flags", &next.flags},        {"file", &next.file},
                                    {"area", &next.area},       {"iovFirst", &next.iov_first}, {"iovCount", &next.iov_count},
-                                   {"token", &next.token}};
+                                   {"token", &next.token},     {"turn", &next.turn}};
   const Column<double> numbers[] = {{"offset", &next.offset}, {"length", &next.length}, {"result", &next.result}};
   const Column<double> iovs[] = {{"iovOffset", &next.iov_offset}, {"iovLength", &next.iov_length}};
   for (const auto& c : words) if (!Take(object, napi_int32_array, c, &next.rows)) return false;

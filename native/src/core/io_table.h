@@ -20,6 +20,7 @@ class IoTable {
   int32_t* iov_first = nullptr;
   int32_t* iov_count = nullptr;
   int32_t* token = nullptr;
+  int32_t* turn = nullptr;
   double* offset = nullptr;
   double* length = nullptr;
   double* result = nullptr;

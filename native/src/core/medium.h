@@ -31,6 +31,8 @@ class Medium {
   virtual void FinishBatch(Job* const* jobs, size_t count) { (void)jobs, (void)count; }
   // A transfer has ended and its memory is still there: of a medium whose jobs work on memory of their own.
   virtual void Land(const Job& job) { (void)job; }
+  // It has something to do there: until then the memory of a transfer that has ended is not what it should be.
+  virtual bool lands() const { return false; }
   // Of files: what keeps io_uring from being used.
   virtual int UringError() const { return -1; }
 };

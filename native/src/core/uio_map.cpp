@@ -19,6 +19,8 @@ Napi::Function UioMap::Define(Napi::Env env) {
                          InstanceMethod<&UioMap::Kick>("kick"),
                          InstanceMethod<&UioMap::Close>("close"),
                          InstanceAccessor<&UioMap::Memory>("memory"),
+                         InstanceAccessor<&UioMap::KickFd>("kickFd"),
+                         InstanceAccessor<&UioMap::WordSize>("wordSize"),
                      });
 }
 
@@ -175,6 +177,14 @@ void UioMap::Kick(const Napi::CallbackInfo& info) {
 
 Napi::Value UioMap::Memory(const Napi::CallbackInfo& info) {
   return memory_.IsEmpty() ? info.Env().Undefined() : memory_.Value().As<Napi::Value>();
+}
+
+Napi::Value UioMap::KickFd(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), kick_fd_);
+}
+
+Napi::Value UioMap::WordSize(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(word_));
 }
 
 void UioMap::Close(const Napi::CallbackInfo&) {

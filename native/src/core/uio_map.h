@@ -37,6 +37,8 @@ class UioMap : public Napi::ObjectWrap<UioMap> {
   void Kick(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   Napi::Value Memory(const Napi::CallbackInfo& info);
+  Napi::Value KickFd(const Napi::CallbackInfo& info);
+  Napi::Value WordSize(const Napi::CallbackInfo& info);
 
   std::string name_;
   int wake_fd_ = -1;

@@ -22,6 +22,7 @@ class VolumeMedium : public Medium, public Backend {
   int Fill(Job& job) override;
   void Remove(const Job& close) override { slots_[close.file].reset(); }
   void Land(const Job& job) override;
+  bool lands() const override { return true; }
 
   void Submit(JobList jobs, size_t count) override;
   // Operations touch no memory but their own.

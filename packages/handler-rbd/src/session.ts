@@ -68,6 +68,9 @@ async function settle(session: NativeSession, place: Place, mountSeconds: number
     rbd_cache: 'false', rados_osd_op_timeout: timeout, rados_mon_op_timeout: mount, client_mount_timeout: mount,
   }
   for (const [key, value] of Object.entries(settings)) await session.call('setConf', key, String(value))
+  // What is asked for begins where it was asked for, which is a thread less to wake. Nothing waits there: not for an OSD that hangs, with
+  // 3000 writes or 380 MiB under way, nor while a snapshot is made or the image resized. A library may do without the setting.
+  await session.call('setConf', 'rbd_non_blocking_aio', 'false').catch(() => undefined)
   return timeout
 }
 

@@ -105,7 +105,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
       reconfigurable: handler.reconfigure !== undefined, reconfigure: (change) => (backend.open ? handler.reconfigure?.(backend.state, change) : Status.BUSY),
       writesDone: () => this.writesDone(),
     })
-    this.path = new DirectPathChoice(backend, this.hooks.ops, (task, outcome) => this.ended(task, outcome))
+    this.path = new DirectPathChoice(backend, this.hooks.ops, this)
     this.available = new Availability({
       name: spec.name, subtype: spec.subtype, backend, log: parts.log, live: this.live, event: this.hooks.event, counters: this.counters,
       lockMode: () => lockModeOf(this.groups), background: { stop: () => Promise.all([this.operations.stop(), this.history.selfTests.background?.stop()]) }, limits: spec.limits, timing: parts.recovery,
@@ -126,6 +126,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   get ops(): BlockOps { return this.cache.ops }
   /** Not while each write is followed by a flush. */
   get direct(): DirectMedium | undefined { return this.cache.emulated ? undefined : this.path.get() }
+  get unwatched(): boolean { return this.trace === undefined && !this.hooks.completed.isUsed() }
   get state(): State { return this.available.state }
   get fault(): DeviceFault | undefined { return this.available.fault }
   get inflight(): number { return this.live.count }
@@ -220,7 +221,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   }
 
   /** What the host itself moved has been moved, or has failed. */
-  private ended(task: Task, outcome: Status | Error): void {
+  ended(task: Task, outcome: Status | Error): void {
     this.settle(task, outcome instanceof Error ? this.faults.explain(task, outcome) : outcome)
   }
 

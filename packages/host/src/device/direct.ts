@@ -9,7 +9,11 @@ interface State {
   readonly bottom?: unknown
 }
 /** A task is done with: its data has moved, or failed to. */
-type Ended = (task: Task, outcome: Status | Error) => void
+export interface DirectOwner {
+  ended(task: Task, outcome: Status | Error): void
+  /** Nobody looks at tasks when they have ended: the initiator may hear of it before. */
+  readonly unwatched: boolean
+}
 
 /** READ and WRITE of a handler that says which file holds its medium: from the command to the I/O engine, without a promise (DESIGN T7 A). */
 export class DirectPath implements DirectMedium, Mover<Task> {
@@ -18,7 +22,7 @@ export class DirectPath implements DirectMedium, Mover<Task> {
   private file: Moving = {}
 
   constructor(
-    private readonly handler: Handler, private readonly behindFilters: boolean, private readonly backend: { readonly state: unknown }, private readonly ended: Ended,
+    private readonly handler: Handler, private readonly behindFilters: boolean, private readonly backend: { readonly state: unknown }, private readonly owner: DirectOwner,
   ) {}
 
   move(task: Task, write: boolean, after?: AfterMove): boolean {
@@ -29,13 +33,17 @@ export class DirectPath implements DirectMedium, Mover<Task> {
     task.moving = true
     task.afterMove = after
     try {
-      this.file.move(write, task.data, at, task.fua, this, task)
+      this.file.move(write, task.data, at, task.fua, this, task, this.turnOf(task))
     } catch (e) {
       task.moving = false
       task.afterMove = undefined
       throw e
     }
     return true
+  }
+
+  private turnOf(task: Task): number {
+    return task.afterMove === undefined && task.length === task.data.length && this.owner.unwatched ? task.lend() : 0
   }
 
   /** The state is another one after a reopen. */
@@ -59,7 +67,7 @@ export class DirectPath implements DirectMedium, Mover<Task> {
   end(task: Task, outcome: Status | Error): void {
     if (!task.moving) return
     task.moving = false
-    this.ended(task, outcome)
+    this.owner.ended(task, outcome)
   }
 }
 
@@ -68,7 +76,7 @@ export class DirectPathChoice {
   private chosen: DirectPath | undefined = undefined
   private looked = false
 
-  constructor(private readonly backend: Pick<Backend, 'handler' | 'state'>, private readonly hooks: OpHooks, private readonly ended: Ended) {}
+  constructor(private readonly backend: Pick<Backend, 'handler' | 'state'>, private readonly hooks: OpHooks, private readonly owner: DirectOwner) {}
 
   /** Undefined where `read` or `write` has to be asked each time: the handler has no `file`, or somebody stands in between. */
   get(): DirectPath | undefined {
@@ -83,8 +91,8 @@ export class DirectPathChoice {
     const { backend, backend: { handler }, hooks } = this
     // One that answers commands itself may want to see what becomes of those it hands on.
     if (handler.handleCmd || hooks.read.taps.length > 1 || hooks.write.taps.length > 1) return undefined
-    if (!isBlocks(handler)) return handler.file && new DirectPath(handler, false, backend, this.ended)
+    if (!isBlocks(handler)) return handler.file && new DirectPath(handler, false, backend, this.owner)
     const [read, write] = [direct(handler, 'read'), direct(handler, 'write')]
-    return read.handler === write.handler && read.handler.file ? new DirectPath(read.handler, read.past, backend, this.ended) : undefined
+    return read.handler === write.handler && read.handler.file ? new DirectPath(read.handler, read.past, backend, this.owner) : undefined
   }
 }

@@ -7,6 +7,8 @@ export interface RingPort {
   readonly memory: ArrayBuffer
   /** `fn` is called after the peer posted entries; one call may stand for many. Not from inside `kick`. */
   onWake(fn: () => void): void
+  /** What `kick` writes to, and how many bytes, where threads of the I/O engine may do that. */
+  readonly doorbell?: { readonly fd: number; readonly wordSize: number }
   /** Tell the peer that the tail moved. */
   kick(): void
 }

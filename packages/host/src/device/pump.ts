@@ -78,6 +78,7 @@ export class Pump implements RingOwner {
     this.part = this.batch
     this.flush = options.flush
     this.ring = new Ring(port.memory, this)
+    if (port.doorbell) this.ring.lendTo(port.doorbell.fd, port.doorbell.wordSize)
     this.poll = new BusyPoll(options.pollMicros ?? defaultPollMicros(), turnsOfThread)
     this.news = () => this.ring.news
     unit.join(this.nexus)
@@ -202,6 +203,10 @@ export class Pump implements RingOwner {
     command.dataInLength = 0
     command.setSense(fixedSense(senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE))
     this.finished(command)
+  }
+
+  lend(command: Command): number {
+    return this.ring.lend(command)
   }
 
   finished(command: Command): void {

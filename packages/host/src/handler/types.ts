@@ -14,9 +14,10 @@ export interface Mover<T> {
 export interface Moving {
   /**
    * As `readv` or `writev`; `mover` is told of the end, after this has returned. Throws what cannot be begun. Files that do not come from
-   * the host may lack it: the handler's `read` and `write` are called then.
+   * the host may lack it: the handler's `read` and `write` are called then. `turn`: of the host's, for this transfer alone; what stands
+   * between and makes something else of it leaves it out.
    */
-  move?<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T): void
+  move?<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T, turn?: number): void
 }
 
 /** A file or block device, opened by the host for a handler; what it moves never passes through JavaScript. */

@@ -76,11 +76,11 @@ export class EngineFile implements IoFile {
     return this.submissions.transfer(op, this.slot, this.path, data, offset, flags, this.flights.group) as Promise<Status>
   }
 
-  move<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T): void {
+  move<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T, turn = 0): void {
     data.check()
     const op = write ? IoOp.WRITEV : IoOp.READV
     if (this.closing) throw ioError(EBADF, op, this.path)
-    this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject))
+    this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject), turn)
   }
 
   afterBatch(fn: () => void): void {

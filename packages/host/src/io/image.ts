@@ -34,11 +34,11 @@ export class EngineImage implements IoImage {
     return this.transfer(IoOp.WRITEV, data, offset, data.length, this.writes, sync ? IO_SYNC : 0)
   }
 
-  move<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T): void {
+  move<T>(write: boolean, data: Segments, offset: number, sync: boolean, mover: Mover<T>, subject: T, turn = 0): void {
     data.check()
     const op = write ? IoOp.WRITEV : IoOp.READV
     if (this.closing) throw ioError(EBADF, op, this.name)
-    this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject))
+    this.submissions.move(op, this.slot, data, offset, data.length, sync ? IO_SYNC : 0, this.moves.begin(write, data, mover, subject), turn)
   }
 
   writeSame(data: Segments, offset: number, length: number): Result {

@@ -16,6 +16,7 @@ class Move implements Ticket {
   mover: Mover<unknown> = nobody
   subject: unknown = undefined
   write = false
+  lent = false
 
   constructor(private readonly moves: Moves) {}
 

@@ -5,6 +5,8 @@ import { ioError } from './io-error'
 import { ioTable, withIovs } from './table'
 
 const ROWS = 256
+/** What was answered elsewhere is settled within that time when nothing else comes. */
+const COLLECT_MS = 10
 const IOVS = 4096
 
 /** Operations of one file that began in the same stretch of time; `idle` is called when the last of them has ended. */
@@ -21,12 +23,15 @@ export interface Ticket {
   /** The memory whose `pins` count this operation. */
   readonly memory: Segments | undefined
   readonly group: Group | undefined
+  /** It may be answered elsewhere: set by `move`. */
+  lent: boolean
   /** What the operation gave, or a negative errno. Called once, in the turn that knows it; it may begin others. */
   ended(result: number): void
 }
 
 /** A promise that waits. */
 class Promised implements Ticket {
+  lent = false
   constructor(
     private readonly op: number, private readonly path: string, readonly memory: Segments | undefined, readonly group: Group | undefined,
     /** In place of rejecting. */
@@ -68,6 +73,9 @@ export class Submissions<Source = number> {
   private scheduled = false
   private live = 0
   private idle: (() => void) | undefined = undefined
+  /** Transfers under way that may be answered elsewhere: nobody is woken for those. */
+  private lent = 0
+  private collector: NodeJS.Timeout | undefined = undefined
   /** Batches whose results are being told of, and what is done when they have been. */
   private telling = 0
   private readonly afterwards: (() => void)[] = []
@@ -105,8 +113,8 @@ export class Submissions<Source = number> {
     })
   }
 
-  /** The same for whoever waits in another way: `ticket.memory` is that of `data`. */
-  move(op: number, file: number, data: Segments, offset: number, length: number, flags: number, ticket: Ticket): void {
+  /** The same for whoever waits in another way: `ticket.memory` is that of `data`; `turn` as `Task.lend` gave it. */
+  move(op: number, file: number, data: Segments, offset: number, length: number, flags: number, ticket: Ticket, turn = 0): void {
     if (this.iovs + data.count > this.table.iovOffset.length) this.makeRoom(data.count)
     const memory = Segments.areaOf(data)
     const area = memory.owner === this ? memory.slot : this.register(memory)
@@ -117,6 +125,8 @@ export class Submissions<Source = number> {
       iovLength[this.iovs + i] = data.lengths[i]!
     }
     this.table.area[row] = area
+    this.table.turn[row] = turn
+    if (turn !== 0) this.lend(ticket)
     this.table.iovFirst[row] = this.iovs
     this.table.iovCount[row] = data.count
     this.iovs += data.count
@@ -150,6 +160,7 @@ export class Submissions<Source = number> {
     this.table.offset[row] = offset
     this.table.length[row] = length
     this.table.token[row] = token
+    this.table.turn[row] = 0
     if (!this.scheduled) {
       this.scheduled = true
       queueMicrotask(this.flush)
@@ -169,7 +180,7 @@ export class Submissions<Source = number> {
     // The addon uses the address of the bytes: they must stay where they are.
     if ((area.bytes.buffer as { resizable?: boolean }).resizable) throw new TypeError('a data area must not be resizable')
     markAsUntransferable(area.bytes.buffer)
-    area.slot = this.native.addArea(area.bytes)
+    area.slot = this.native.addArea(area.bytes, area.answering)
     area.owner = this
     // The addon holds the bytes; an area that nobody uses any more must not stay there for ever.
     this.forgotten.register(area, area.slot, area)
@@ -186,10 +197,29 @@ export class Submissions<Source = number> {
     area.slot = -1
   }
 
-  /** Hand over what waits. */
+  private lend(ticket: Ticket): void {
+    ticket.lent = true
+    this.lent++
+    this.collector ??= setInterval(this.collect, COLLECT_MS)
+  }
+
+  /** Hear of what has ended. */
+  private readonly collect = (): void => {
+    if (this.lent > 0 && this.telling === 0) this.native.collect()
+    else if (this.live === 0) {
+      clearInterval(this.collector)
+      this.collector = undefined
+    }
+  }
+
+  /** Hand over what waits, and hear of what was answered elsewhere. */
   submit(): void {
+    if (this.rows > 0) this.handOver()
+    if (this.lent > 0 && this.telling === 0) this.native.collect()
+  }
+
+  private handOver(): void {
     const rows = this.rows
-    if (rows === 0) return
     this.rows = this.iovs = 0
     this.native.submit(rows)
     const results = this.spare.pop() ?? new Results()
@@ -230,6 +260,10 @@ export class Submissions<Source = number> {
     this.tickets[token] = undefined
     this.freeTokens.push(token)
     if (ticket.memory) ticket.memory.pins--
+    if (ticket.lent) {
+      ticket.lent = false
+      this.lent--
+    }
     if (ticket.group && --ticket.group.live === 0) ticket.group.idle?.()
     ticket.ended(result)
     if (--this.live === 0) this.idle?.()

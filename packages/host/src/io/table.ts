@@ -5,7 +5,7 @@ export function ioTable(rows: number, iovs: number): IoTable {
   const words = (): Int32Array => new Int32Array(rows)
   const numbers = (n: number): Float64Array => new Float64Array(n)
   return {
-    op: words(), flags: words(), file: words(), area: words(), iovFirst: words(), iovCount: words(), token: words(),
+    op: words(), flags: words(), file: words(), area: words(), iovFirst: words(), iovCount: words(), token: words(), turn: words(),
     offset: numbers(rows), length: numbers(rows), result: numbers(rows),
     iovOffset: numbers(iovs), iovLength: numbers(iovs),
     doneToken: words(), doneResult: numbers(rows),

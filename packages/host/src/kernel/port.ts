@@ -6,15 +6,20 @@ export interface UioMap {
   start(onWake: () => void, onError: (error: Error) => void): void
   kick(): void
   close(): void
+  /** Of the addon's: what `kick` writes to, and how many bytes. */
+  readonly kickFd?: number
+  readonly wordSize?: number
 }
 
 /** A UIO map as a pump wants it. When the device goes away under it, that is told once, and doorbells do nothing. */
 export class UioPort implements RingPort {
   readonly memory: ArrayBuffer
+  readonly doorbell: RingPort['doorbell']
   private gone = false
 
   constructor(private readonly map: UioMap, private readonly lost: (error: Error) => void) {
     this.memory = map.memory
+    if (map.kickFd !== undefined && map.wordSize !== undefined) this.doorbell = { fd: map.kickFd, wordSize: map.wordSize }
   }
 
   onWake(fn: () => void): void {

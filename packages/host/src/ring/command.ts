@@ -10,6 +10,8 @@ export interface RingOwner {
   finished(command: Command): void
   /** The initiator aborted these (a TMR entry of that type). They are in flight still and must be completed. */
   aborted?(type: number, commands: readonly Command[]): void
+  /** As `Ring.lend`. */
+  lend?(command: Command): number
   /** An entry the kernel would not have posted was answered or skipped. */
   malformed?(fault: MalformedEntry): void
 }
@@ -32,6 +34,8 @@ export class Command extends Task {
   readonly segments: Segments
   /** The ring was reset under this command: its result goes nowhere. */
   orphan = false
+  /** The kernel has its answer, from the thread that moved its data. */
+  answered = false
   /** The next free command of the pool. */
   nextFree: Command | undefined = undefined
 
@@ -46,6 +50,10 @@ export class Command extends Task {
   /** The object for the next command: this one, or another where somebody may still have this one. */
   renewed(): Command {
     return this.deferred ? new Command(this.owner, this) : this
+  }
+
+  override lend(): number {
+    return this.owner.lend?.(this) ?? 0
   }
 
   override finish(): void {

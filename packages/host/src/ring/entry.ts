@@ -1,5 +1,5 @@
 import type { DataArea, Segments } from '../wire'
-import { CmdRequest, Iovec } from './abi'
+import { CmdRequest, CmdResponse, EntryHeader, Iovec, SENSE_SIZE, UserFlag } from './abi'
 import { cdbLengthAt, fixedCdbLength } from './cdb-length'
 import type { Command } from './command'
 
@@ -11,8 +11,14 @@ const at = {
   iovBidiCnt: wordOf(CmdRequest.at.iovBidiCnt),
   cdbOff: wordOf(CmdRequest.at.cdbOff),
   iov: wordOf(CmdRequest.size),
+  /** `cmdId`, `kflags` and `uflags` share a word. */
+  id: wordOf(EntryHeader.at.cmdId),
+  status: wordOf(CmdResponse.at.scsiStatus),
+  readLen: wordOf(CmdResponse.at.readLen),
 } as const
 const IOVEC_WORDS = wordOf(Iovec.size)
+const KFLAGS_MASK = 0xff0000
+const UFLAGS_SHIFT = 24
 /** Bytes of a CDB that say how long it is. */
 const LENGTH_BYTES = 8
 
@@ -82,5 +88,26 @@ export class EntryReader {
       segments.add(base, length)
     }
     return true
+  }
+}
+
+/** Writes answers into entries, each where its entry starts. */
+export class EntryWriter {
+  constructor(private readonly bytes: Uint8Array, private readonly words: Uint32Array) {}
+
+  /** `readLength` 0: none is reported. */
+  write(start: number, id: number, status: number, readLength: number): void {
+    const { words } = this
+    const word = start >> 2
+    const uflags = readLength === 0 ? 0 : UserFlag.READ_LEN
+    words[word + at.id] = (words[word + at.id]! & KFLAGS_MASK) | id | (uflags << UFLAGS_SHIFT)
+    words[word + at.status] = status
+    words[word + at.readLen] = readLength
+  }
+
+  /** All 96 bytes are written: the kernel hands all of them to the initiator. */
+  writeSense(start: number, { sense, senseLength }: Command): void {
+    const to = start + CmdResponse.at.sense
+    for (let i = 0; i < SENSE_SIZE; i++) this.bytes[to + i] = i < senseLength ? sense[i]! : 0
   }
 }

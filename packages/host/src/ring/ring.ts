@@ -4,9 +4,10 @@ import { fixedSense, sense, senseKey } from '../scsi/sense'
 // Straight from the modules: a name through an index costs a getter call each time it is used.
 import { u16le } from '../wire/fields'
 import { DataArea, deadData } from '../wire/segments'
-import { CmdResponse, ENTRY_ALIGN, EntryHeader, Mailbox, Op, OP_MASK, SENSE_SIZE, TMR_ID_SIZE, TmrEntry, UserFlag } from './abi'
+import { CmdResponse, ENTRY_ALIGN, EntryHeader, Mailbox, Op, OP_MASK, TMR_ID_SIZE, TmrEntry, UserFlag } from './abi'
 import { type Command, CommandPool, type RingOwner } from './command'
-import { EntryReader } from './entry'
+import { EntryReader, EntryWriter } from './entry'
+import { LoneAnswer } from './lone-answer'
 import { readMailbox, type RingFeatures } from './mailbox'
 import { Slots } from './slots'
 
@@ -18,12 +19,8 @@ const at = {
   lenOp: wordOf(EntryHeader.at.lenOp),
   /** `cmdId`, `kflags` and `uflags` share a word. */
   id: wordOf(EntryHeader.at.cmdId),
-  status: wordOf(CmdResponse.at.scsiStatus),
-  readLen: wordOf(CmdResponse.at.readLen),
 } as const
 const ID_MASK = 0xffff
-const KFLAGS_MASK = 0xff0000
-const UFLAGS_SHIFT = 24
 /** Commands made at the start: how many others complete before the memory of one is another's. */
 const SPARE = 64
 const internalFailure = fixedSense(senseKey.HARDWARE_ERROR, sense.INTERNAL_TARGET_FAILURE)
@@ -41,6 +38,7 @@ export class Ring {
   private readonly cmdrOff: number
   private readonly cmdrSize: number
   private readonly entries: EntryReader
+  private readonly answers: EntryWriter
 
   /** Relative to the ring: what is fetched next, the kernel's head as last seen, and the tail the kernel was told. */
   private position: number
@@ -51,6 +49,11 @@ export class Ring {
   private readonly byId: (Command | undefined)[] = []
   private readonly pool: CommandPool
   private fault: TcmuError | undefined = undefined
+  private readonly lone = new LoneAnswer()
+  private canLend = false
+  /** The only command in flight, whose answer a thread of the backend may give. */
+  private lent: Command | undefined = undefined
+  private lentTail = 0
 
   /** Throws E_RING_MAILBOX when `memory` does not hold a ring this host can serve. */
   constructor(memory: ArrayBuffer, private readonly owner: RingOwner) {
@@ -63,7 +66,42 @@ export class Ring {
     this.position = this.head = this.tail = box.tail
     this.features = box.features
     this.entries = new EntryReader(this.area, this.words, box.cmdrOff + box.cmdrSize)
+    this.answers = new EntryWriter(this.bytes, this.words)
     this.pool = new CommandPool(owner, SPARE)
+  }
+
+  /** Let threads of the I/O engine answer, by this doorbell. Before the first command. */
+  lendTo(kickFd: number, wordSize: number): void {
+    this.canLend = true
+    this.area.answering = this.lone.asGiven(Mailbox.at.cmdTail, kickFd, wordSize)
+  }
+
+  /**
+   * Write the answer of a command whose data is about to move as a whole, GOOD without residual, and let whoever moves it give that: a
+   * turn for the transfer; 0 where the command is not the only one. It is to be completed here all the same, whatever becomes of it.
+   */
+  lend(command: Command): number {
+    if (!this.canLend || this.slots.count !== 1 || this.lent !== undefined || this.slots.first !== this.tail || this.byId[command.id] !== command || this.news) return 0
+    this.answers.write(this.cmdrOff + this.slots.first, command.id, sam.GOOD, 0)
+    this.lent = command
+    this.lentTail = this.position
+    return this.lone.offer(this.position)
+  }
+
+  /** Nobody else answers from now on. */
+  private takeBack(): void {
+    const { lent } = this
+    if (lent === undefined) return
+    if (this.lone.takeBack()) this.wasAnswered(lent)
+    this.lent = undefined
+  }
+
+  private wasAnswered(command: Command): void {
+    this.lent = undefined
+    this.slots.shift()
+    this.byId[command.id] = undefined
+    command.answered = true
+    this.tail = this.lentTail
   }
 
   /** Whether there is something to take, or the peer's head makes no sense. One load of shared memory. */
@@ -133,6 +171,8 @@ export class Ring {
   private loadHead(): void {
     const head = Atomics.load(this.words, at.head)
     if (head === this.head) return
+    // Its id and its place in the ring may be another's by now.
+    if (this.lent !== undefined && this.lone.given) this.wasAnswered(this.lent)
     const oldest = this.slots.count === 0 ? this.position : this.slots.first
     const used = (this.position - oldest + this.cmdrSize) % this.cmdrSize
     const fresh = (head - this.position + this.cmdrSize) % this.cmdrSize
@@ -163,6 +203,7 @@ export class Ring {
     if (!entry || entry.cmdCnt > ID_MASK || entry.cmdCnt * TMR_ID_SIZE > length - TmrEntry.size) {
       return this.complain(position, 0, `a task management entry of ${length} bytes for ${entry?.cmdCnt ?? '?'} commands`)
     }
+    this.takeBack()
     const commands = new Set<Command>()
     for (let i = 0; i < entry.cmdCnt; i++) {
       const command = this.byId[u16le.get(this.bytes, start + TmrEntry.size + i * TMR_ID_SIZE)]
@@ -209,24 +250,21 @@ export class Ring {
       this.pool.put(command)
       return
     }
+    // Its answer would go where that of the lent one is.
+    if (this.lent !== undefined && !command.answered) this.takeBack()
+    if (command.answered) {
+      command.answered = false
+      this.release(command)
+      return
+    }
     const { id } = command
     if (this.byId[id] !== command) throw tcmuError('E_RING_NOT_IN_FLIGHT', { ring: this.owner.nexus.name, id })
     const readLength = this.readLengthOf(command)
-    const words = this.words
-    const word = (this.cmdrOff + this.slots.shift()) >> 2
-    const uflags = readLength === 0 ? 0 : UserFlag.READ_LEN
-    words[word + at.id] = (words[word + at.id] & KFLAGS_MASK) | id | (uflags << UFLAGS_SHIFT)
-    words[word + at.status] = command.status & 0xff
-    words[word + at.readLen] = readLength
-    if (command.status === sam.CHECK_CONDITION) this.writeSense(command, word * WORD + CmdResponse.at.sense)
+    const start = this.cmdrOff + this.slots.shift()
+    this.answers.write(start, id, command.status & 0xff, readLength)
+    if (command.status === sam.CHECK_CONDITION) this.answers.writeSense(start, command)
     this.byId[id] = undefined
     this.release(command)
-  }
-
-  /** All 96 bytes are written: the kernel hands all of them to the initiator. */
-  private writeSense(command: Command, to: number): void {
-    const { sense, senseLength } = command
-    for (let i = 0; i < SENSE_SIZE; i++) this.bytes[to + i] = i < senseLength ? sense[i] : 0
   }
 
   /**
@@ -264,6 +302,7 @@ export class Ring {
    * are still finished by whoever has them, which then changes nothing. Returns them, so that they can be told to stop.
    */
   reset(): Command[] {
+    this.takeBack()
     const orphans = this.byId.filter((c) => c !== undefined)
     for (const command of orphans) {
       command.orphan = true

@@ -79,6 +79,14 @@ export abstract class Task implements BlockIo {
     this.data = deadData
   }
 
+  /**
+   * All data of the task is about to move, after which it is answered GOOD: for a front end that can have the thread that moves it tell the
+   * initiator. A turn for the transfer, 0 without. `finish` is called in any case.
+   */
+  lend(): number {
+    return 0
+  }
+
   /** The LUN calls this exactly once, when the result is complete and no I/O touches `data` any more. */
   abstract finish(): void
 

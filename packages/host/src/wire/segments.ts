@@ -1,3 +1,12 @@
+/** As in NativeAnswer. */
+export interface Answering {
+  readonly state: Int32Array
+  /** Bytes into the area. */
+  readonly tailAt: number
+  readonly kickFd: number
+  readonly wordSize: number
+}
+
 /**
  * Memory that commands' data lies in: the TCMU data area of a device, or a buffer of the portal's pool. An I/O engine
  * that wants to reach it registers it once and keeps its own index in `slot`.
@@ -6,6 +15,8 @@ export class DataArea {
   /** The engine that registered this area, and its index there; engines set both. */
   owner: object | undefined = undefined
   slot = -1
+  /** How whoever finishes a transfer can answer its command, where the memory is a ring's. Set before the first transfer. */
+  answering: Answering | undefined = undefined
   constructor(readonly bytes: Uint8Array) {}
   static allocate(size: number): DataArea {
     return new DataArea(new Uint8Array(size))
