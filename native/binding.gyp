@@ -4,6 +4,7 @@
     'sanitize%': '',
     # What every target that has an I/O engine is made of.
     'engine': [
+      'src/core/completion_queue.cpp',
       'src/core/errors.cpp',
       'src/core/io_bell.cpp',
       'src/core/io_engine.cpp',
@@ -12,7 +13,8 @@
       'src/core/io_slots.cpp',
       'src/core/io_table.cpp',
       'src/core/lone_answer.cpp',
-      'src/core/memory_users.cpp'
+      'src/core/memory_users.cpp',
+      'src/core/run_delay.cpp'
     ],
     # And every target of a storage library that is found at run time.
     'library': ['src/core/dynamic_library.cpp', 'src/core/session_object.cpp']

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 10
+export const ABI_VERSION = 11
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -79,6 +79,12 @@ export interface NativeAnswer {
   readonly wordSize: number
 }
 
+/**
+ * Whether what threads have finished may wait a quarter of the time it took, 2 ms at most, so that many operations share a wake-up of the event
+ * loop; `WHERE_SCARCE`: as long as this thread waits for a processor for a quarter of the time that it could run.
+ */
+export const Coalescing = { NEVER: 0, WHERE_SCARCE: 1, ALWAYS: 2 } as const
+
 /** `Source`: what a slot is made of; a descriptor, of which the slot has its own duplicate, or a session of a storage library. */
 export interface NativeIoEngine<Source = number> {
   /** Go on with other tables, e.g. a longer list of ranges. */
@@ -114,7 +120,7 @@ export interface NativeLibrary {
   end(): void
   /** `onChange`: the library said that what is open has changed. */
   readonly Session: new (onChange: () => void) => NativeSession
-  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory) => NativeIoEngine<NativeSession>
+  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory, coalescing: number) => NativeIoEngine<NativeSession>
 }
 
 /** Lets engines of all addons know of memory that is unmapped. Nothing to look at. */
@@ -167,7 +173,7 @@ export interface NativeCore {
   /** Throws an errno error, e.g. EPROTONOSUPPORT where netlink is not to be had. */
   readonly NetlinkSocket: new (receiveBufferBytes: number) => NativeNetlinkSocket
   /** `uring`: by io_uring where that can be had. A `refusal` other than 0 is the errno that it is taken to be refused with. */
-  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory, threads: number, uring: boolean, refusal: number) => NativeIoEngine
+  readonly IoEngine: new (table: IoTable, onDone: (rows: number) => void, memory: NativeMemory, coalescing: number, threads: number, uring: boolean, refusal: number) => NativeIoEngine
   /**
    * Make an open file pass by the page cache (O_DIRECT). Returns what positions and lengths must be multiples of; 0 where there is
    * no direct I/O, and the file stays as it was.

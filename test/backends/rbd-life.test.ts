@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { loadCore } from '../../native'
+import { Coalescing, loadCore } from '../../native'
 import { LIBRADOS, LIBRBD, loadRbd } from '../../native/rbd'
 import { ioTable } from '../../packages/host/src/io/table'
 import { describeIf } from '../lib/requires'
@@ -34,8 +34,8 @@ describeIf(ceph(), 'the addon of Ceph', () => {
     const closing = session.close()
     await expect(session.call('create', '')).rejects.toMatchObject({ code: 'EBADF' })
     await closing
-    expect(() => new rbd.IoEngine(ioTable(1, 1), () => undefined, {})).toThrow(expect.objectContaining({ name: 'TypeError' }) as Error)
-    const engine = new rbd.IoEngine(ioTable(1, 1), () => undefined, loadCore().memory)
+    expect(() => new rbd.IoEngine(ioTable(1, 1), () => undefined, {}, Coalescing.NEVER)).toThrow(expect.objectContaining({ name: 'TypeError' }) as Error)
+    const engine = new rbd.IoEngine(ioTable(1, 1), () => undefined, loadCore().memory, Coalescing.NEVER)
     for (const source of [session, {}, 5]) expect(() => engine.addFile(source as never)).toThrow(expect.objectContaining({ name: 'TypeError' }) as Error)
     engine.close()
   })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { IoEngine } from '../../packages/host/src/io'
 import { ioTable } from '../../packages/host/src/io/table'
-import { IoOp, loadNative } from '../../packages/host/src/platform'
+import { Coalescing, IoOp, loadNative } from '../../packages/host/src/platform'
 import { Status } from '../../packages/host/src/scsi/status'
 import { Segments } from '../../packages/host/src/wire'
 import { describeIf, type Lack, requires, testIf } from '../lib/requires'
@@ -137,7 +137,7 @@ for (const { by, lack } of backends) describeIf(requires.all(loop.lack, lack), `
     const table = ioTable(1, 1)
     let ready: () => void = () => undefined
     const done = new Promise<void>((resolve) => (ready = resolve))
-    const raw = new core.IoEngine(table, () => ready(), core.memory, 1, by === 'uring', 0)
+    const raw = new core.IoEngine(table, () => ready(), core.memory, Coalescing.NEVER, 1, by === 'uring', 0)
     const fd = openSync(loop.path, 'r')
     const bytes = new Uint8Array(4096)
     table.file[0] = raw.addFile(fd)

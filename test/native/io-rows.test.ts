@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { ioTable } from '../../packages/host/src/io/table'
-import { IO_PENDING, IoOp, type IoTable, loadNative, type NativeIoEngine } from '../../packages/host/src/platform'
+import { Coalescing, IO_PENDING, IoOp, type IoTable, loadNative, type NativeIoEngine } from '../../packages/host/src/platform'
 import { testIf } from '../lib/requires'
 import { backends, temporaryFolder } from './lib'
 
@@ -38,7 +38,7 @@ describe.each(ways)('by $by, $kind', ({ by, kind, lack }) => testIf(lack, 'arbit
     const table = ioTable(ROWS, ROWS)
     let done = 0
     let ready: () => void = () => undefined
-    const engine: NativeIoEngine = new native.IoEngine(table, (n) => { done += n; ready() }, native.memory, 2, by === 'uring', 0)
+    const engine: NativeIoEngine = new native.IoEngine(table, (n) => { done += n; ready() }, native.memory, Coalescing.NEVER, 2, by === 'uring', 0)
     engine.addFile(fd)
     engine.addArea(bytes)
     rows.forEach((r, i) => Object.entries(r).forEach(([column, value]) => (table[column as keyof IoTable][i] = value)))
@@ -57,7 +57,7 @@ describe.each(ways)('by $by, $kind', ({ by, kind, lack }) => testIf(lack, 'arbit
 
 describe('arguments', () => {
   const engine = (table: unknown = ioTable(ROWS, ROWS), done: unknown = () => undefined, threads: unknown = 2, uring: unknown = true, refusal: unknown = 0): NativeIoEngine =>
-    new native.IoEngine(table as IoTable, done as () => void, native.memory, threads as number, uring as boolean, refusal as number)
+    new native.IoEngine(table as IoTable, done as () => void, native.memory, Coalescing.NEVER, threads as number, uring as boolean, refusal as number)
 
   test.each([
     ['no table', () => engine(null)],
@@ -67,6 +67,7 @@ describe('arguments', () => {
     ['half a thread', () => engine(ioTable(1, 1), () => undefined, 1.5)],
     ['neither with nor without io_uring', () => engine(ioTable(1, 1), () => undefined, 2, 'yes')],
     ['no errno', () => engine(ioTable(1, 1), () => undefined, 2, true, -1)],
+    ['no such coalescing', () => new native.IoEngine(ioTable(1, 1), () => undefined, native.memory, 3, 2, true, 0)],
     ['an empty table', () => engine(ioTable(0, 0))],
     ['a missing column', () => engine({ ...ioTable(2, 2), token: undefined })],
     ['a short column', () => engine({ ...ioTable(2, 2), offset: new Float64Array(1) })],

@@ -1,11 +1,12 @@
 #pragma once
 #include <napi.h>
 
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "backend.h"
+#include "completion_queue.h"
 #include "io_bell.h"
 #include "io_job.h"
 #include "io_table.h"
@@ -68,7 +69,6 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   void Queue(Job* job);
   void Dispatch();
 
-  void Deliver();
   void Tell();
   void Collect();
   void Settle(Job* job);
@@ -93,12 +93,10 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   std::vector<Job*> together_;
   JobList waiting_;
   size_t waiting_count_ = 0;
-  size_t in_flight_ = 0;
+  // Threads of the backend look at it.
+  std::atomic<size_t> in_flight_{0};
 
-  std::mutex done_mutex_;
-  JobList done_;
-  // The bell has been rung for what is in there.
-  bool rung_ = false;
+  CompletionQueue done_;
   JobList delivering_;
 };
 

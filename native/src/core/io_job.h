@@ -77,6 +77,9 @@ struct Job {
   LoneAnswer* answer = nullptr;
   int32_t turn = 0;
 
+  // When it was handed to a backend whose completions wait for each other (nanoseconds).
+  int64_t begun = 0;
+
   int32_t row = 0;
   int32_t token = 0;
   int32_t file = -1;

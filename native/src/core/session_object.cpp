@@ -139,7 +139,6 @@ void SessionObject::Worker::Loop() {
 }
 
 void SessionObject::Deliver() {
-  bell_->Clear();
   Napi::HandleScope scope(Env());
   Requests done;
   {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { HandlerIo, ImageAnswer, IoFile, IoImage, IoLibrary, OpenFile } from '../handler/types'
-import { checkLibrary, IoOp, loadNative, type NativeCore, type NativeSession } from '../platform/native'
+import { checkLibrary, Coalescing, IoOp, loadNative, type NativeCore, type NativeSession } from '../platform/native'
 import { tcmuError } from '../errors'
 import type { DataArea } from '../wire'
 import { describeBackend, type IoEngineChoice, uringRefusal } from './backend'
@@ -71,7 +71,7 @@ class Engine implements IoEngine {
   private closing: Promise<void> | undefined = undefined
 
   constructor(private readonly core: NativeCore, { threads = THREADS, engine = 'auto', uringRefusal: refusal = 0 }: IoEngineOptions) {
-    this.submissions = new Submissions((table, onDone) => new core.IoEngine(table, onDone, core.memory, threads, engine !== 'threads', refusal))
+    this.submissions = new Submissions((table, onDone) => new core.IoEngine(table, onDone, core.memory, Coalescing.NEVER, threads, engine !== 'threads', refusal))
     const { uringError } = this.submissions
     this.about = describeBackend(uringError)
     if (engine !== 'uring' || uringError === 0) return
@@ -103,7 +103,7 @@ class Engine implements IoEngine {
     const native = checkLibrary(library)
     let submissions = this.libraries.get(library)
     if (!submissions) {
-      submissions = new Submissions((table, onDone) => new native.IoEngine(table, onDone, this.core.memory))
+      submissions = new Submissions((table, onDone) => new native.IoEngine(table, onDone, this.core.memory, Coalescing.WHERE_SCARCE))
       this.libraries.set(library, submissions)
     }
     return new EngineImage(submissions, submissions.addFile(session as NativeSession), name, answer)

@@ -1,7 +1,7 @@
 import { ABI_VERSION, loadCore, type NativeCore, type NativeLibrary } from '@tcmu/native'
 import { tcmuError } from '../errors'
 
-export { IO_PENDING, IO_SYNC, IoOp } from '@tcmu/native'
+export { Coalescing, IO_PENDING, IO_SYNC, IoOp } from '@tcmu/native'
 export type { IoTable, NativeCore, NativeIoEngine, NativeLibrary, NativeNetlinkSocket, NativeSession, NativeUioMap } from '@tcmu/native'
 
 /** The addon, loaded on first use. Throws E_ADDON_MISSING or E_ADDON_VERSION. */
