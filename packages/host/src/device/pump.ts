@@ -11,8 +11,8 @@ export type { PumpedUnit, PumpOptions, RingPort } from './pump-options'
 const BATCH = 128
 /** Above this many live commands nothing more is taken; the kernel then queues. */
 const MAX_IN_FLIGHT = 4096
-/** What is done in this time is worth a doorbell of its own: it costs a twentieth of that. */
-const PART_MS = 0.03
+/** What is done in this time is worth a doorbell of its own, which costs 2 to 5 us. */
+const PART_MS = 0.045
 const LEAST_PART = 8
 const QUIET_POLL_MS = 2
 /** All rings of one event loop: a thread has one, and an instance of this module. */
