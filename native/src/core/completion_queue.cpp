@@ -36,7 +36,7 @@ int64_t CompletionQueue::WaitOf(const Job& job, int64_t now, size_t under_way) c
   return now == 0 || under_way < kCrowd ? 0 : std::min(kLongest, (now - job.begun) / kPart);
 }
 
-void CompletionQueue::Put(Job* job, bool quiet, size_t in_flight) {
+void CompletionQueue::Put(Job* job, bool quiet, const std::atomic<size_t>& in_flight) {
   const int64_t now = coalesces_ ? Now() : 0;
   std::unique_lock<std::mutex> lock(mutex_);
   done_.Push(job);

@@ -21,8 +21,8 @@ class CompletionQueue {
   void Open(Bell* bell, Coalescing coalescing) { bell_ = bell, coalescing_ = coalescing; }
   // On the thread of the loop: these begin.
   void Begin(const JobList& jobs);
-  // From any thread. `quiet`: nobody has to be woken for it. `in_flight`: jobs that the loop has not settled, this one too.
-  void Put(Job* job, bool quiet, size_t in_flight);
+  // From any thread. `quiet`: nobody has to be woken for it. `in_flight`: jobs that the loop has not settled, this one and all that are in here too.
+  void Put(Job* job, bool quiet, const std::atomic<size_t>& in_flight);
   // All of it. What comes from here on rings anew.
   JobList Take();
   bool coalesces() const { return coalesces_; }
