@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lack, requires } from '../lib/requires'
-import { PATIENCE, run, runOk, until } from '../lib/run'
+import { PATIENCE, run, runOk, stopProcess, until } from '../lib/run'
 import { cephConf, type ClusterOptions } from './ceph-conf'
 import { freePort } from './loopback'
 
@@ -166,11 +166,13 @@ export class CephCluster {
     return this.end('osd.0', signal)
   }
   /** It hangs, and so does whoever asks it. */
-  pauseOsd(): void {
-    process.kill(this.pidOf('osd.0')!, 'SIGSTOP')
+  pauseOsd(): Promise<void> {
+    return stopProcess(this.pidOf('osd.0')!)
   }
+  /** It goes on, if it was paused. */
   resumeOsd(): void {
-    process.kill(this.pidOf('osd.0')!, 'SIGCONT')
+    const pid = this.pidOf('osd.0')
+    if (pid !== undefined) process.kill(pid, 'SIGCONT')
   }
 
   async destroy(): Promise<void> {
@@ -184,6 +186,8 @@ export class CephCluster {
 export function cluster(options: ClusterOptions = {}): { readonly it: CephCluster } {
   let made: CephCluster | undefined
   beforeAll(async () => void (made = await CephCluster.up(options)))
+  // A test that failed while the OSD hung must not take those after it along.
+  afterEach(() => made?.resumeOsd())
   afterAll(() => made?.destroy())
   return { get it() { return made! } }
 }

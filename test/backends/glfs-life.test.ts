@@ -63,7 +63,7 @@ describeIf(glusterLack(), 'libgfapi in a process', () => {
   test('exits under I/O that hangs', async () => {
     const life = new Life('exit-under-hung-io', config())
     await life.says('open')
-    node().pauseBrick('vol')
+    await node().pauseBrick('vol')
     life.tell()
     await life.says('end')
     const { ms, ...ended } = await life.end()
@@ -74,7 +74,7 @@ describeIf(glusterLack(), 'libgfapi in a process', () => {
   test('a worker ends under I/O that hangs, and answers that come later harm nobody', async () => {
     const life = new Life('worker-ends-under-hung-io', config())
     await life.says('open')
-    node().pauseBrick('vol')
+    await node().pauseBrick('vol')
     life.tell()
     await life.says('end')
     await pause(500)

@@ -64,7 +64,7 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
     const s = await at.make('short.img', 4 * MiB, { recovery: timing })
     const hammer = new Hammer(s)
     await hammer.more(100)
-    node().pauseBrick('vol')
+    await node().pauseBrick('vol')
     await pause(500)
     node().resumeBrick('vol')
     await hammer.more(100)
@@ -95,7 +95,7 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
     const s = await at.make('behind.img', 4 * MiB, { recovery: timing })
     await fill(s, 1, 0, MiB)
     expect(await s.disk.synchronizeCache()).toMatchObject({ status: GOOD })
-    node().pauseBrick('vol')
+    await node().pauseBrick('vol')
     // Out of the client's memory: the brick has seen nothing of it.
     await fill(s, 2, 0, BLOCK)
     await node().killBrick('vol')
@@ -109,7 +109,7 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
 
   test('a write with FUA is not acknowledged out of memory', async () => {
     const s = await at.make('fua.img', 4 * MiB, { recovery: timing })
-    node().pauseBrick('vol')
+    await node().pauseBrick('vol')
     await fill(s, 1, 0, BLOCK)
     let acknowledged = false
     const write = s.disk.write(8, Buffer.alloc(BLOCK, 2), { fua: 1 }).then((a) => ((acknowledged = true), a))
@@ -121,7 +121,7 @@ describeIf(glusterLack(), 'a brick is lost under load', () => {
 
   test('a device whose brick does not answer closes all the same', async () => {
     const s = await at.make('hung.img', 4 * MiB, { recovery: timing })
-    node().pauseBrick('vol')
+    await node().pauseBrick('vol')
     const reads = Array.from({ length: 8 }, (_, i) => s.disk.read({ lba: i, blocks: 1 }))
     const began = performance.now()
     await s.device.close(500)

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Lack, requires } from '../lib/requires'
-import { run, until } from '../lib/run'
+import { run, stopProcess, until } from '../lib/run'
 import { freeAddress, listens } from './loopback'
 
 /** Where clients expect glusterd. Each node has a loopback address to itself, so that all can use it. */
@@ -124,18 +124,18 @@ export class GlusterNode {
     return found === undefined ? undefined : Number(found)
   }
 
-  private signal(volume: string, signal: NodeJS.Signals): void {
+  private runningBrick(volume: string): number {
     const pid = this.brick(volume)
     if (pid === undefined) throw new Error(`${volume} has no brick running`)
-    process.kill(pid, signal)
+    return pid
   }
 
   /** The brick takes requests and answers none. */
-  pauseBrick(volume: string): void { this.signal(volume, 'SIGSTOP') }
-  resumeBrick(volume: string): void { this.signal(volume, 'SIGCONT') }
+  async pauseBrick(volume: string): Promise<void> { await stopProcess(this.runningBrick(volume)) }
+  resumeBrick(volume: string): void { process.kill(this.runningBrick(volume), 'SIGCONT') }
 
   async killBrick(volume: string): Promise<void> {
-    this.signal(volume, 'SIGKILL')
+    process.kill(this.runningBrick(volume), 'SIGKILL')
     await until(() => this.brick(volume) === undefined, 'the brick ends')
   }
 

@@ -4,7 +4,7 @@ import { PortGroupDescriptor, SetPortGroupsHeader, StateDescriptor } from '../..
 import { cdb } from '../../packages/host/src/testing/cdb'
 import { type Answer, Initiator, samStatus } from '../lib/initiator'
 import { describeIf } from '../lib/requires'
-import { pause, runOk, until } from '../lib/run'
+import { pause, runOk, stopProcess, until } from '../lib/run'
 import { bench, type HostProcess } from '../lib/serve'
 import { ceph, cluster } from './ceph'
 
@@ -136,11 +136,11 @@ describeIf(ceph(), 'two hosts in two processes, each with a portal, and one imag
   async function delayed(active: Path, byte: number, meanwhile: () => Promise<void>): Promise<number[]> {
     const pid = await active.handlerPid()
     let writing: Promise<number[]>
-    made.it.pauseOsd()
+    await made.it.pauseOsd()
     try {
       writing = active.writeAll(byte)
       await pause(500)
-      process.kill(pid, 'SIGSTOP')
+      await stopProcess(pid)
     } finally {
       made.it.resumeOsd()
     }

@@ -69,7 +69,7 @@ describeIf(requires.all(ceph(), requires.qemu()), 'outages of the cluster', () =
     const session = await Initiator.open(host.port, { name: 'iqn.2026-11.test:reader', target: host.targetName })
     const read = () => session.command({ cdb: cdb.read16({ lba: 32 * 1024, blocks: 8 }), in: 8 * BLOCK })
     while ((await read()).status === samStatus.check) continue
-    made.it.pauseOsd()
+    await made.it.pauseOsd()
     const began = performance.now()
     const answer = await read()
     const seconds = (performance.now() - began) / 1000
@@ -131,7 +131,7 @@ describeIf(requires.all(ceph(), requires.qemu()), 'outages of the cluster', () =
     const host = await here.start({ luns: [lun(await made.it.image('ending', '16M'))] })
     const writer = await Writer.start(host)
     await until(() => writer.acknowledged.size > 100, 'some writes')
-    made.it.pauseOsd()
+    await made.it.pauseOsd()
     await pause(200)
     const began = performance.now()
     await host.end()

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /**
  * How many times longer than usual something may take before a test calls it hung. A machine that others share runs at a third of
@@ -69,4 +69,14 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
     if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`)
     await pause(10)
   }
+}
+
+/** State of every thread of a process, as proc(5) has it: `T` is stopped. */
+const threadStates = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/task`).map((tid) => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8'))![1]!)
+
+/** Stop a process. The signal stops its threads when one of them has run once more, which takes milliseconds on a busy machine: wait for that. */
+export async function stopProcess(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  await until(() => threadStates(pid).every((state) => state === 'T'), `the stop of ${pid}`)
 }
