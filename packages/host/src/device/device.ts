@@ -54,6 +54,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   readonly rotationRate: number
   readonly unmappedReadsZero: boolean
   stopped = false
+  answersLater = false
   barrier: Barrier | undefined
   /** Told of each command before anything else is; undefined: nobody wants to know. */
   trace: HostedDevice['trace']
@@ -226,7 +227,7 @@ export class DeviceRuntime implements LogicalUnit, HostedDevice {
   }
 
   private later(task: Task, result: Promise<Status>): void {
-    task.deferred = true
+    task.deferred = !task.shielded || this.parts.backend.handler.handleCmd !== undefined
     if (!isThenable(result)) {
       this.settle(task, this.faults.explain(task, new TypeError(`${this.subtype} answered with ${typeof result}, not with a status`)))
       return

@@ -1,4 +1,4 @@
-import { type BlockIo, type BlocksHandler, Status } from '../handler'
+import { type BlockIo, type BlocksHandler, Status, type Task } from '../handler'
 import { attach, type Attached, testDevice } from '../testing'
 import { type Segments, SegmentsRevokedError } from '../wire'
 
@@ -11,7 +11,7 @@ const uses = (io: BlockIo, data: Segments, slice: Segments): (() => unknown)[] =
 type Kept = [BlockIo, Segments, Segments]
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-async function keeper(more: (io: BlockIo) => Promise<void> = () => Promise.resolve()): Promise<{ kept: Kept[]; at: Attached }> {
+async function keeper(more: (io: BlockIo) => Promise<void> = () => Promise.resolve(), seen?: BlocksHandler['handleCmd']): Promise<{ kept: Kept[]; at: Attached }> {
   const kept: Kept[] = []
   const handler: BlocksHandler<Uint8Array> = {
     subtype: 'keeper',
@@ -23,6 +23,7 @@ async function keeper(more: (io: BlockIo) => Promise<void> = () => Promise.resol
       if (!data.revoked) data.set(ram.subarray(io.offset, io.offset + io.length))
     },
     write: () => Status.OK,
+    ...(seen && { handleCmd: seen }),
   }
   return { kept, at: attach(await testDevice(handler), { ringBytes: 65_536 }) }
 }
@@ -34,15 +35,41 @@ test('what a handler that answered by promise kept stays dead, however many comm
     expect(data.every((b) => b === 0x11)).toBe(true)
     if (n % 20 === 0) for (const one of [kept[0]!, kept.at(-1)!]) for (const use of uses(...one)) expect(use).toThrow(SegmentsRevokedError)
   }
-  // None of them serves another command, and none shows another's CDB.
+  // None of them serves another command, none shows another's CDB or range, and none hears of another's end.
   expect(new Set(kept.map(([io]) => io)).size).toBe(300)
   expect((kept[0]![0] as unknown as { cdb: Uint8Array }).cdb).toHaveLength(0)
+  expect(kept[7]![0]).not.toHaveProperty('cdb')
+  expect(kept.map(([io]) => io.offset)).toEqual(Array.from({ length: 300 }, (_, n) => n * 512))
+  expect(kept[7]![0].signal.aborted).toBe(true)
   await at.detach()
 })
 
-test('after a time-out the memory is the command\'s until it is answered, and nobody\'s then', async () => {
+test('a handler that was asked about the command first, and kept it, finds it dead as well', async () => {
+  const tasks: Task[] = []
+  const { at } = await keeper(undefined, (_ram, task) => {
+    tasks.push(task)
+    return Status.NOT_HANDLED
+  })
+  for (let n = 0; n < 100; n++) await at.initiator.read({ lba: n, blocks: 1 })
+  expect(new Set(tasks).size).toBe(tasks.length)
+  for (const task of tasks) expect(() => task.data.zero()).toThrow(SegmentsRevokedError)
+  await at.detach()
+})
+
+/** Whose callback is handed what: `open` cannot tell that a handler will answer by promise. */
+const whose: [string, number][] = [['the first command', 0], ['a later command', 2]]
+async function one(initiator: Attached['initiator'], go: () => void): Promise<void> {
+  const asked = initiator.read({ lba: 0, blocks: 1 })
+  await turn()
+  go()
+  await asked
+}
+
+test.each(whose)('after a time-out the memory of %s is its own until it is answered, and nobody\'s then', async (_whose, before) => {
   let go = (): void => undefined
   const { kept, at: { initiator, kernel, detach } } = await keeper(() => new Promise<void>((resolve) => (go = resolve)))
+  for (let n = 0; n < before; n++) await one(initiator, () => go())
+  kept.length = 0
   const asked = initiator.read({ lba: 0, blocks: 1 })
   await turn()
   kernel.expire(kernel.posted[0]!)
@@ -55,9 +82,11 @@ test('after a time-out the memory is the command\'s until it is answered, and no
   await detach()
 })
 
-test('a ring is not given up while I/O of the host is under way in it; for handlers its data is dead at once', async () => {
+test.each(whose)('a ring is not given up while I/O of the host is under way in it; for handlers the data of %s is dead at once', async (_whose, before) => {
   let go = (): void => undefined
   const { kept, at: { initiator, kernel, pump, detach } } = await keeper(() => new Promise<void>((resolve) => (go = resolve)))
+  for (let n = 0; n < before; n++) await one(initiator, () => go())
+  kept.length = 0
   void initiator.read({ lba: 0, blocks: 1 })
   await turn()
   const [, data] = kept[0]!

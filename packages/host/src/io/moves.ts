@@ -1,6 +1,6 @@
 import type { Mover } from '../handler/types'
 import { Status } from '../scsi/status'
-import { noData, type Segments } from '../wire'
+import { noData, type Segments } from '../wire/segments'
 import type { Flights } from './flights'
 import type { Group, Ticket } from './submissions'
 

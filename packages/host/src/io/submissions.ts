@@ -1,6 +1,6 @@
 import { markAsUntransferable } from 'node:worker_threads'
 import { IO_PENDING, type IoTable, type NativeIoEngine } from '../platform/native'
-import { type DataArea, Segments } from '../wire'
+import { type DataArea, Segments } from '../wire/segments'
 import { ioError } from './io-error'
 import { ioTable, withIovs } from './table'
 

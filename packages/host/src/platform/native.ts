@@ -1,7 +1,9 @@
+import * as native from '@tcmu/native'
 import { ABI_VERSION, loadCore, type NativeCore, type NativeLibrary } from '@tcmu/native'
 import { tcmuError } from '../errors'
 
-export { Coalescing, IO_PENDING, IO_SYNC, IoOp } from '@tcmu/native'
+/** Values of its own: what a module exports again costs a call at each use, and some of these are used for every operation. */
+export const { Coalescing, IO_PENDING, IO_SYNC, IoOp } = native
 export type { IoTable, NativeCore, NativeIoEngine, NativeLibrary, NativeNetlinkSocket, NativeSession, NativeUioMap } from '@tcmu/native'
 
 /** The addon, loaded on first use. Throws E_ADDON_MISSING or E_ADDON_VERSION. */

@@ -223,6 +223,8 @@ export interface Lun {
   readonly ops: BlockOps
   /** For READ and WRITE of a whole range, as a command's last act. */
   readonly direct?: DirectMedium | undefined
+  /** Its `read` or `write` has answered by promise. */
+  answersLater?: boolean
   readonly commands: CommandTable
   /** FORMAT UNIT and SANITIZE. */
   readonly operations: UnitOperations

@@ -53,6 +53,8 @@ export abstract class Task implements BlockIo {
    * its tasks puts another in its place, and this one is dead for good.
    */
   deferred = false
+  /** Whoever answers was handed what dies with the command, not this object (`onlyItsRange`). */
+  shielded = false
   /** The host moves its data and settles it afterwards, whatever it was answered with. */
   moving = false
   afterMove: AfterMove | undefined = undefined
@@ -103,7 +105,7 @@ export abstract class Task implements BlockIo {
     this.status = sam.GOOD
     this.senseLength = this.dataInLength = this.transferLength = 0
     this.detail = undefined
-    this.aborted = this.deferred = false
+    this.aborted = this.deferred = this.shielded = false
     this.abortController = undefined
   }
 

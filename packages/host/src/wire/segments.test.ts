@@ -75,6 +75,18 @@ test('a successor has the memory, what it succeeds stays dead', () => {
   for (const use of [() => old.set(new Uint8Array(1)), () => old.toBuffer(), () => slice.zero()]) expect(use).toThrow(SegmentsRevokedError)
 })
 
+test('a view is the same memory, counts its pins there, and dies with the command', () => {
+  const s = Segments.of(Buffer.from('abcdefgh'))
+  const views = [Segments.view(s), Segments.view(s.slice(2)), Segments.view(s).slice(2)]
+  expect(views.map((v) => v.toBuffer().toString())).toEqual(['abcdefgh', 'cdefgh', 'cdefgh'])
+  expect(views.map((v) => v.pinned)).toEqual([s, s, s])
+  s.revoke()
+  s.start(Segments.areaOf(s))
+  s.add(0, 8)
+  expect(s.toBuffer().toString()).toBe('abcdefgh')
+  for (const v of views) for (const use of [() => v.set(new Uint8Array(1)), () => v.toBuffer(), () => v.slice(0)]) expect(use).toThrow(SegmentsRevokedError)
+})
+
 test('a slice of an earlier command stays dead when its memory serves the next one', () => {
   const s = new Segments().start(DataArea.allocate(8))
   s.add(0, 8)

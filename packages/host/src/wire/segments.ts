@@ -65,6 +65,17 @@ export class Segments {
     return s
   }
 
+  /** The same memory, until `of` is revoked: whoever has it afterwards finds it dead, whatever `of` serves by then. */
+  static view(of: Segments): Segments {
+    const s = new Segments(of.offsets, of.lengths)
+    s.#area = of.#area
+    s.count = of.count
+    s.length = of.length
+    s.root = of.root
+    s.born = of.born
+    return s
+  }
+
   /** For I/O engines. */
   static areaOf(s: Segments): DataArea {
     return s.#area

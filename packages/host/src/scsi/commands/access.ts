@@ -1,6 +1,7 @@
 import { Segments } from '../../wire'
 import { type CommandRow, command } from '../command-table'
 import { Rw10, Rw12, Rw16, Rw6, WriteAtomic16 } from '../cdb'
+import { type Hand, noticed, onlyItsRange, taskItself } from '../hand-out'
 import type { Lun, Result } from '../lun'
 import { andThen, flush, fuaFlush, fuaNative, noDataOut, PartIo, wholeBlocks, writePart } from '../medium'
 import { op } from '../opcodes'
@@ -30,11 +31,15 @@ function readAround(lun: Lun, task: Task): Result {
 
 /** The range of the task, from the medium into its data. Promise-free while the handler is. */
 export function readExtent(lun: Lun, task: Task): Result {
+  return readInto(lun, task, taskItself)
+}
+
+function readInto(lun: Lun, task: Task, hand: Hand): Result {
   const { length } = task
   task.transferLength = length
   task.dataInLength = Math.min(length, task.data.length)
   if (length === 0 || task.dataInLength === 0) return Status.OK
-  return task.data.length === length ? lun.ops.read(task) : readAround(lun, task)
+  return task.data.length === length ? noticed(lun, lun.ops.read(hand(lun, task))) : readAround(lun, task)
 }
 
 /**
@@ -42,6 +47,10 @@ export function readExtent(lun: Lun, task: Task): Result {
  * blocks that came are written; the residual count says so (SAM-5 5.4.2 leaves it to the device server).
  */
 export function writeExtent(lun: Lun, task: Task, fua: boolean): Result {
+  return writeFrom(lun, task, fua, taskItself)
+}
+
+function writeFrom(lun: Lun, task: Task, fua: boolean, hand: Hand): Result {
   const { length, data } = task
   if (noDataOut(task)) return Status.INVALID_CDB
   task.transferLength = length
@@ -50,7 +59,7 @@ export function writeExtent(lun: Lun, task: Task, fua: boolean): Result {
   if (n !== data.length) return writePart(lun, task, data.slice(0, n), task.offset, fua)
   if (n !== length) return writePart(lun, task, data, task.offset, fua)
   task.fua = fuaNative(lun, fua)
-  const written = lun.ops.write(task)
+  const written = noticed(lun, lun.ops.write(hand(lun, task)))
   return fuaFlush(lun, fua) ? andThen(written, () => flush(lun, task)) : written
 }
 
@@ -64,13 +73,13 @@ function moveDirect(lun: Lun, task: Task, write: boolean): Status | undefined {
 }
 
 function readWhole(lun: Lun, task: Task): Result {
-  return moveDirect(lun, task, false) ?? readExtent(lun, task)
+  return moveDirect(lun, task, false) ?? readInto(lun, task, onlyItsRange)
 }
 
 function writeWhole(lun: Lun, task: Task, fua: boolean): Result {
-  if (noDataOut(task) || fuaFlush(lun, fua)) return writeExtent(lun, task, fua)
+  if (noDataOut(task) || fuaFlush(lun, fua)) return writeFrom(lun, task, fua, onlyItsRange)
   task.fua = fuaNative(lun, fua)
-  return moveDirect(lun, task, true) ?? writeExtent(lun, task, fua)
+  return moveDirect(lun, task, true) ?? writeFrom(lun, task, fua, onlyItsRange)
 }
 
 type Access = { protect: number; fua: number }
