@@ -40,6 +40,16 @@ constexpr Start kStarts[] = {
     Read, Write, Flush, Flush, nullptr, Discard, Zero, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, WriteSame, CompareAndWrite};
 static_assert(sizeof(kStarts) / sizeof(kStarts[0]) == static_cast<size_t>(Op::kCount), "one for each operation");
 
+// Each costs the library and its OSD some 200 us of computing, whatever its length: small ones that follow each other are one. Initiators that
+// write a log ask for them by the dozen; librbd's own scheduler would join writes, and lets each of the others wait for that.
+constexpr int64_t kMostOfOne = 64 * 1024;
+constexpr int64_t kMostTogether = 512 * 1024;
+
+bool Follows(const Job& before, const Job& job) {
+  return job.op == before.op && (job.op == Op::kReadv || job.op == Op::kWritev) && job.context == before.context && job.length <= kMostOfOne && before.length <= kMostOfOne &&
+         job.offset == before.offset + before.length;
+}
+
 // The library takes these in one piece.
 bool NeedsOnePiece(Op op) { return op == Op::kWriteSame || op == Op::kCompareAndWrite; }
 
@@ -82,25 +92,54 @@ void ImageMedium::Submit(JobList jobs, size_t count) {
     std::unique_lock<std::mutex> lock(mutex_);
     running_ += count;
   }
-  while (Job* job = jobs.Pop()) Begin(job);
+  while (Job* job = jobs.Pop()) {
+    if (jobs.head != nullptr && Follows(*job, *jobs.head)) BeginRun(job, &jobs);
+    else Begin(job);
+  }
+}
+
+int ImageMedium::Start(Job& job, Callback called, void* arg) {
+  ImageSession& session = *static_cast<Slot*>(job.context)->session;
+  Image image = session.Hold();
+  if (image == nullptr) return -EBADF;
+  Completion completion;
+  int error = rbd.aio_create_completion(arg, called, &completion);
+  if (error == 0) {
+    error = kStarts[static_cast<size_t>(job.op)](image, job, completion);
+    // `called` may have run, and the job be gone.
+    if (error >= 0) return 0;
+    rbd.aio_release(completion);
+  }
+  session.LetGo();
+  return error;
 }
 
 void ImageMedium::Begin(Job* job) {
   // The image has to be closed by its session.
   if (job->op == Op::kClose) return Finish(job);
-  ImageSession& session = *static_cast<Slot*>(job->context)->session;
-  Image image = session.Hold();
-  Completion completion;
-  int error = image == nullptr ? -EBADF : rbd.aio_create_completion(job, Called, &completion);
-  if (error == 0) {
-    error = kStarts[static_cast<size_t>(job->op)](image, *job, completion);
-    // Called may have run, and the job be gone.
-    if (error >= 0) return;
-    rbd.aio_release(completion);
-  }
-  if (image != nullptr) session.LetGo();
+  int error = Start(*job, Called, job);
+  if (error == 0) return;
   job->result = error;
   Finish(job);
+}
+
+void ImageMedium::Together::Add(Job* job) {
+  all.iov.insert(all.iov.end(), job->iov.begin(), job->iov.end());
+  all.length += job->length;
+  parts.Push(job);
+}
+
+void ImageMedium::BeginRun(Job* first, JobList* others) {
+  Together* run = new Together();
+  run->all.op = first->op;
+  run->all.context = first->context;
+  run->all.offset = first->offset;
+  run->Add(first);
+  for (Job* last = first; others->head != nullptr && Follows(*last, *others->head) && run->all.length + others->head->length <= kMostTogether; run->Add(last)) last = others->Pop();
+  int error = Start(run->all, CalledTogether, run);
+  if (error == 0) return;
+  FinishAll(run->parts.Take(), error);
+  delete run;
 }
 
 // On a thread of the library.
@@ -114,6 +153,26 @@ void ImageMedium::Called(Completion completion, void* arg) {
   job->result = shorter ? -EOVERFLOW : result < 0 ? result : 0;
   slot->session->LetGo();
   slot->medium->Finish(job);
+}
+
+// The same. An image that ends in the middle of them has some to give: those are asked for one by one.
+void ImageMedium::CalledTogether(Completion completion, void* arg) {
+  std::unique_ptr<Together> run(static_cast<Together*>(arg));
+  Slot* slot = static_cast<Slot*>(run->all.context);
+  ImageMedium* medium = slot->medium;
+  ssize_t result = rbd.aio_get_return_value(completion);
+  rbd.aio_release(completion);
+  slot->session->LetGo();
+  JobList parts = run->parts.Take();
+  if (run->all.op != Op::kReadv || result < 0 || result == run->all.length) return medium->FinishAll(parts, result < 0 ? result : 0);
+  while (Job* job = parts.Pop()) medium->Begin(job);
+}
+
+void ImageMedium::FinishAll(JobList jobs, int64_t result) {
+  while (Job* job = jobs.Pop()) {
+    job->result = result;
+    Finish(job);
+  }
 }
 
 void ImageMedium::Finish(Job* job) {

@@ -34,9 +34,23 @@ class ImageMedium : public Medium, public Backend {
     std::shared_ptr<ImageSession> session;
   };
 
+  // Transfers of one batch that follow each other on the image, and what is asked of the library for all of them.
+  struct Together {
+    Job all;
+    JobList parts;
+    void Add(Job* job);
+  };
+  using Callback = void (*)(Completion completion, void* arg);
+
+  // 0, with `called` to come or gone by; or a negative errno.
+  static int Start(Job& job, Callback called, void* arg);
   void Begin(Job* job);
+  // With those behind it that can be done with it.
+  void BeginRun(Job* first, JobList* others);
   void Finish(Job* job);
+  void FinishAll(JobList jobs, int64_t result);
   static void Called(Completion completion, void* job);
+  static void CalledTogether(Completion completion, void* together);
 
   Completions& completions_;
   std::vector<std::unique_ptr<Slot>> slots_;

@@ -71,6 +71,9 @@ async function settle(session: NativeSession, place: Place, mountSeconds: number
   // What is asked for begins where it was asked for, which is a thread less to wake. Nothing waits there: not for an OSD that hangs, with
   // 3000 writes or 380 MiB under way, nor while a snapshot is made or the image resized. A library may do without the setting.
   await session.call('setConf', 'rbd_non_blocking_aio', 'false').catch(() => undefined)
+  // Small transfers that follow each other reach the library as one: its scheduler, which joins writes, would find nothing, at a tenth of the
+  // processor time of every other write.
+  await session.call('setConf', 'rbd_io_scheduler', 'none').catch(() => undefined)
   return timeout
 }
 
