@@ -45,6 +45,7 @@
         'src/core/file_admission.cpp',
         'src/core/file_job.cpp',
         'src/core/file_medium.cpp',
+        'src/core/helper_saving.cpp',
         'src/core/io_thread.cpp',
         'src/core/netlink_socket.cpp',
         'src/core/syscalls.cpp',

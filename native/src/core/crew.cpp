@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <chrono>
+
 #include "io_thread.h"
 
 namespace tcmu {
@@ -11,6 +13,16 @@ constexpr int kLooks = 60;
 
 void Crew::Run(Job* const* jobs, size_t count, Work work) {
   if (threads_.empty()) StartHelpers();
+  int64_t bytes = 0;
+  for (size_t i = 0; i < count; i++) bytes += jobs[i]->length;
+  const bool together = saving_.Together();
+  const auto begin = std::chrono::steady_clock::now();
+  if (together) RunTogether(jobs, count, work);
+  else for (size_t i = 0; i < count; i++) work(*jobs[i]);
+  saving_.Took(together, bytes, std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+}
+
+void Crew::RunTogether(Job* const* jobs, size_t count, Work work) {
   jobs_ = jobs;
   count_ = count;
   work_ = work;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "helper_saving.h"
 #include "io_job.h"
 
 namespace tcmu {
@@ -18,18 +19,20 @@ class Crew {
   using Work = void (*)(Job& job);
   explicit Crew(size_t helpers) : most_(helpers) {}
   ~Crew();
-  // All of them are done, by whomever, when it returns.
+  // All of them are done, by whomever, when it returns. Helpers are called as long as that saves time.
   void Run(Job* const* jobs, size_t count, Work work);
 
  private:
   static void* Enter(void* self);
   void Loop();
+  void RunTogether(Job* const* jobs, size_t count, Work work);
   // Take jobs until there are none.
   void Help();
   void StartHelpers();
 
   const size_t most_;
   std::vector<pthread_t> threads_;
+  HelperSaving saving_;
   std::mutex mutex_;
   std::condition_variable called_;
   std::condition_variable left_;
