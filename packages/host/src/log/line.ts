@@ -11,8 +11,10 @@ const pad = (n: number, digits: number): string => String(n).padStart(digits, '0
 
 function localTime(iso: unknown): string {
   const at = new Date(typeof iso === 'string' ? iso : NaN)
-  const t = Number.isNaN(at.getTime()) ? new Date() : at
-  return `${t.getFullYear()}-${pad(t.getMonth() + 1, 2)}-${pad(t.getDate(), 2)} ${pad(t.getHours(), 2)}:${pad(t.getMinutes(), 2)}:${pad(t.getSeconds(), 2)}.${pad(t.getMilliseconds(), 3)}`
+  const year = at.getFullYear()
+  // The format has four digits for it; what is no date has no year at all.
+  const t = year >= 0 && year <= 9999 ? at : new Date()
+  return `${pad(t.getFullYear(), 4)}-${pad(t.getMonth() + 1, 2)}-${pad(t.getDate(), 2)} ${pad(t.getHours(), 2)}:${pad(t.getMinutes(), 2)}:${pad(t.getSeconds(), 2)}.${pad(t.getMilliseconds(), 3)}`
 }
 
 /**

@@ -20,6 +20,9 @@ describe('lines of the C daemon', () => {
     expect(runnerLine(JSON.stringify({ level: 'trace', time, pid: 7, msg: '0 0' }))).toContain(' [DEBUG_SCSI_CMD] host:0: 0 0\n')
     expect(runnerLine('no JSON')).toBe('no JSON')
   })
+  test.each(['100', '0001-06-01T00:00:00Z', '-000100-01-01T00:00:00Z', '+012345-01-01T00:00:00Z', 'nonsense', ''])('a year has four digits, whatever a record says (%s)', (time) => {
+    expect(runnerLine(JSON.stringify({ time }))).toMatch(PREFIX)
+  })
   test('any record is one line with its prefix', () => {
     fc.assert(fc.property(fc.record({ msg: fc.anything(), level: fc.string(), time: fc.string(), device: fc.jsonValue(), stack: fc.string(), x: fc.jsonValue() }, { requiredKeys: [] }), (record) => {
       const line = runnerLine(JSON.stringify(record))
