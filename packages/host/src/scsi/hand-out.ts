@@ -1,12 +1,24 @@
 import { Segments } from '../wire/segments'
 import type { BlockIo, Lun, Result } from './lun'
-import { PartIo } from './medium'
 import type { Task } from './task'
 
 /** What a callback is handed of a whole command that answers by promise, and may hold on to: dead with the command. */
-class HandedOut extends PartIo {
-  override get signal(): AbortSignal {
-    return this.data.revoked ? AbortSignal.abort() : super.signal
+class HandedOut implements BlockIo {
+  /** Out of their reach: it serves others later. */
+  readonly #task: Task
+  readonly data: Segments
+  readonly offset: number
+  readonly length: number
+  readonly fua: boolean
+  constructor(task: Task) {
+    this.#task = task
+    this.data = Segments.view(task.data)
+    this.offset = task.offset
+    this.length = task.length
+    this.fua = task.fua
+  }
+  get signal(): AbortSignal {
+    return this.data.revoked ? AbortSignal.abort() : this.#task.signal
   }
 }
 
@@ -23,7 +35,7 @@ export const taskItself: Hand = (_lun, task) => task
 export const onlyItsRange: Hand = (lun, task) => {
   if (lun.answersLater !== true) return task
   task.shielded = true
-  return new HandedOut(task, Segments.view(task.data), task.offset, task.length, task.fua)
+  return new HandedOut(task)
 }
 
 /** `result` of a callback that moved a range. */

@@ -80,6 +80,8 @@ test('a view is the same memory, counts its pins there, and dies with the comman
   const views = [Segments.view(s), Segments.view(s.slice(2)), Segments.view(s).slice(2)]
   expect(views.map((v) => v.toBuffer().toString())).toEqual(['abcdefgh', 'cdefgh', 'cdefgh'])
   expect(views.map((v) => v.pinned)).toEqual([s, s, s])
+  // It would be added to those of the command that has the memory by then.
+  for (const v of views) expect(() => v.add(0, 1)).toThrow(TypeError)
   s.revoke()
   s.start(Segments.areaOf(s))
   s.add(0, 8)

@@ -102,8 +102,9 @@ export class Segments {
     return this
   }
 
-  /** Append a range; throws a RangeError when it does not lie inside the area. */
+  /** Append a range; throws a RangeError when it does not lie inside the area, a TypeError where the ranges are another's: of a slice or view. */
   add(offset: number, length: number): void {
+    if (this.root !== this) throw new TypeError('a range was added to a part of other data')
     if (!(offset >= 0 && length >= 0 && offset + length <= this.#area.bytes.length)) {
       throw new RangeError(`range ${offset}+${length} is outside a data area of ${this.#area.bytes.length} bytes`)
     }
