@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import process, { arch, platform } from 'node:process'
 
 /** Version of this face; the addon carries the same number, and the host compares. Raised by every change. */
-export const ABI_VERSION = 11
+export const ABI_VERSION = 12
 
 /** Operation codes of the submission table. */
 export const IoOp = {
@@ -96,8 +96,8 @@ export interface NativeIoEngine<Source = number> {
   removeArea(slot: number): void
   /** Begin rows 0 to n−1; how many of them are pending. The others are done, and have their `result`. */
   submit(rows: number): number
-  /** Tell of what has ended; threads wake nobody for what they answered themselves. */
-  collect(): void
+  /** How many rows of the table tell of what has ended; threads wake nobody for what they answered themselves, but within 10 ms. All of them: there may be more. */
+  collect(): number
   /** Waits for what is under way, without reporting it, and closes every file. Twice is fine. */
   close(): void
   readonly inFlight: number

@@ -1,4 +1,5 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { library } from '../../packages/handler-rbd/src/library'
 import { openSession, type Session } from '../../packages/handler-rbd/src/session'
 import { createIoEngine, type IoEngine } from '../../packages/host/src/io'
@@ -33,8 +34,10 @@ describeIf(ceph(), 'transfers of one batch that follow each other on an image', 
 
   beforeAll(() => void (engine = createIoEngine()))
   afterAll(() => engine.close())
-  async function open(name: string): Promise<void> {
-    const conf = (await made.it.image(name, '16M')).split('conf=')[1]!
+  async function open(name: string, settings = ''): Promise<void> {
+    const given = (await made.it.image(name, '16M')).split('conf=')[1]!
+    const conf = join(made.it.folder, `${name}.conf`)
+    writeFileSync(conf, readFileSync(given, 'utf8').replace('[client]', `[client]\n${settings}`))
     session = await openSession(library(), { pool: 'rbd', namespace: '', image: name, snapshot: '', osdOpTimeout: undefined, conf, id: '', unknown: [] }, false, () => undefined)
     image = engine.image!(library(), session.native, name, (errno) => (failed.push(errno), Status.RD_ERR))
   }
@@ -116,5 +119,15 @@ describeIf(ceph(), 'transfers of one batch that follow each other on an image', 
     for (let i = 0; i < 100 && got[0] === Status.OK; i++) got = await write()
     expect(new Set(got)).toEqual(new Set([Status.RD_ERR]))
     expect(failed.slice(-8).every((errno) => errno === failed.at(-1))).toBe(true)
+  })
+
+  test('sockets are read 16 KiB at a time, unless the configuration says otherwise', async () => {
+    const PREFETCH = 'ms_tcp_prefetch_max_size'
+    await open('usual')
+    expect(await session.native.call('getConf', PREFETCH)).toEqual(['16384'])
+    await image.close()
+    await session.native.close()
+    await open('other', `${PREFETCH} = 8192`)
+    expect(await session.native.call('getConf', PREFETCH)).toEqual(['8192'])
   })
 })

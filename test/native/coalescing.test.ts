@@ -11,8 +11,8 @@ const core = loadNative()
 const TMPFS = 0x01021994
 const ROWS = 512
 const BIG = 64 << 20
-/** What JavaScript hears of at a time: four without coalescing, see io_engine.cpp. */
-const MOST_ALONE = 4
+/** What JavaScript hears of at a time without coalescing, see io_engine.cpp. */
+const MOST_ALONE = 2
 const SOON_MS = 60_000
 
 const folder = temporaryFolder()

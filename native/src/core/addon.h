@@ -6,7 +6,7 @@
 namespace tcmu {
 
 // Raised whenever the JavaScript face changes; native/index.ts carries the same number.
-constexpr int kAbiVersion = 11;
+constexpr int kAbiVersion = 12;
 
 // Everything this environment has open. There is no other state that outlives a call.
 struct AddonData {

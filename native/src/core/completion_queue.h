@@ -21,13 +21,14 @@ class CompletionQueue {
   void Open(Bell* bell, Coalescing coalescing) { bell_ = bell, coalescing_ = coalescing; }
   // On the thread of the loop: these begin.
   void Begin(const JobList& jobs);
-  // From any thread. `quiet`: nobody has to be woken for it. `in_flight`: jobs that the loop has not settled, this one and all that are in here too.
+  // From any thread. `quiet`: nobody has to be woken for it soon. `in_flight`: jobs that the loop has not settled, this one and all that are in here too.
   void Put(Job* job, bool quiet, const std::atomic<size_t>& in_flight);
   // All of it. What comes from here on rings anew.
   JobList Take();
   bool coalesces() const { return coalesces_; }
 
  private:
+  void RingForQuiet();
   int64_t WaitOf(const Job& job, int64_t now, size_t under_way) const;
 
   Bell* bell_ = nullptr;
@@ -41,6 +42,8 @@ class CompletionQueue {
   // The bell has been rung for what is in there; or it will ring, at that time.
   bool rung_ = false;
   int64_t due_ = 0;
+  // It will ring then for what is quiet, whether or not that has been taken.
+  int64_t quiet_due_ = 0;
 };
 
 }  // namespace tcmu

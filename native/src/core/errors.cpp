@@ -28,9 +28,9 @@ void ThrowTypeError(Napi::Env env, const char* message) {
 
 void CallBack(Napi::Env env, const Napi::FunctionReference& function, std::initializer_list<napi_value> args) {
   if (function.IsEmpty()) return;
-  napi_value receiver;
-  if (napi_get_global(env, &receiver) != napi_ok) return;
-  napi_status status = napi_make_callback(env, nullptr, receiver, function.Value(), args.size(), args.begin(), nullptr);
+  // Its receiver has to be an object, and no function here looks at it.
+  const napi_value called = function.Value();
+  napi_status status = napi_make_callback(env, nullptr, called, called, args.size(), args.begin(), nullptr);
   if (status != napi_pending_exception) return;
   napi_value thrown;
   if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);

@@ -49,7 +49,7 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   Napi::Value AddArea(const Napi::CallbackInfo& info);
   void RemoveArea(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);
-  void CollectNow(const Napi::CallbackInfo& info);
+  Napi::Value CollectNow(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   Napi::Value UringError(const Napi::CallbackInfo& info);
   Napi::Value InFlight(const Napi::CallbackInfo& info);
@@ -70,6 +70,8 @@ class IoEngine : public Napi::ObjectWrap<IoEngine>, public Completions, public M
   void Dispatch();
 
   void Tell();
+  // Fills rows of the table with what has ended, that many at most: how many.
+  int32_t TakeRows(int32_t most);
   void Collect();
   void Settle(Job* job);
   void FreeArea(int32_t slot);

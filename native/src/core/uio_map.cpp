@@ -9,6 +9,7 @@
 
 #include "addon.h"
 #include "errors.h"
+#include "own_method.h"
 
 namespace tcmu {
 
@@ -16,7 +17,6 @@ Napi::Function UioMap::Define(Napi::Env env) {
   return DefineClass(env, "UioMap",
                      {
                          InstanceMethod<&UioMap::Start>("start"),
-                         InstanceMethod<&UioMap::Kick>("kick"),
                          InstanceMethod<&UioMap::Close>("close"),
                          InstanceAccessor<&UioMap::Memory>("memory"),
                          InstanceAccessor<&UioMap::KickFd>("kickFd"),
@@ -28,6 +28,7 @@ Napi::Function UioMap::Define(Napi::Env env) {
 // wakeFd and kickFd once it succeeded; uioFd and memFd stay the caller's.
 UioMap::UioMap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<UioMap>(info) {
   Napi::Env env = info.Env();
+  OwnMethod<UioMap, &UioMap::Kick>(this, info.This().As<Napi::Object>(), "kick");
   double size;
   if (!SizeArgument(info, 1, "size", &size)) return;
   if (size == 0) {
@@ -164,8 +165,9 @@ void UioMap::Fail(int error) {
   CallBack(Env(), on_error_, {SystemError(Env(), error, "read", name_).Value()});
 }
 
-void UioMap::Kick(const Napi::CallbackInfo& info) {
-  if (poll_ == nullptr) return ThrowSystemError(info.Env(), EBADF, "kick", name_);
+Napi::Value UioMap::Kick(const Napi::CallbackInfo& info) {
+  const Napi::Value nothing = info.Env().Undefined();
+  if (poll_ == nullptr) return ThrowSystemError(info.Env(), EBADF, "kick", name_), nothing;
   // UIO takes a 4 byte word, an eventfd an 8 byte one; little-endian 1 is right for both.
   const uint64_t one = 1;
   ssize_t n;
@@ -173,6 +175,7 @@ void UioMap::Kick(const Napi::CallbackInfo& info) {
   while (n < 0 && errno == EINTR);
   // EAGAIN: the counter is full, so the other side is awake already.
   if (n < 0 && errno != EAGAIN) ThrowSystemError(info.Env(), errno, "write", name_);
+  return nothing;
 }
 
 Napi::Value UioMap::Memory(const Napi::CallbackInfo& info) {

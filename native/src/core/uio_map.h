@@ -34,7 +34,7 @@ class UioMap : public Napi::ObjectWrap<UioMap> {
   void CloseFds();
 
   void Start(const Napi::CallbackInfo& info);
-  void Kick(const Napi::CallbackInfo& info);
+  Napi::Value Kick(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
   Napi::Value Memory(const Napi::CallbackInfo& info);
   Napi::Value KickFd(const Napi::CallbackInfo& info);

@@ -5,8 +5,6 @@ import { ioError } from './io-error'
 import { ioTable, withIovs } from './table'
 
 const ROWS = 256
-/** What was answered elsewhere is settled within that time when nothing else comes. */
-const COLLECT_MS = 10
 const IOVS = 4096
 
 /** Operations of one file that began in the same stretch of time; `idle` is called when the last of them has ended. */
@@ -17,6 +15,9 @@ export interface Group {
 
 /** Makes a status of what a library gave: a negative errno. */
 export type Answer = (result: number) => number
+
+/** A microtask of it is a third of `queueMicrotask`, which makes an AsyncResource and binds a function each time. */
+const settled = Promise.resolve()
 
 /** Who waits for an operation, and what it keeps until then. */
 export interface Ticket {
@@ -83,7 +84,6 @@ export class Submissions<Source = number> {
   private idle: (() => void) | undefined = undefined
   /** Transfers under way that may be answered elsewhere: nobody is woken for those. */
   private lent = 0
-  private collector: NodeJS.Timeout | undefined = undefined
   /** Batches whose results are being told of, and what is done when they have been. */
   private telling = 0
   private readonly afterwards: (() => void)[] = []
@@ -139,7 +139,10 @@ export class Submissions<Source = number> {
     }
     this.table.area[row] = area
     this.table.turn[row] = turn
-    if (turn !== 0) this.lend(ticket)
+    if (turn !== 0) {
+      ticket.lent = true
+      this.lent++
+    }
     this.table.iovFirst[row] = this.iovs
     this.table.iovCount[row] = data.count
     this.iovs += data.count
@@ -176,7 +179,7 @@ export class Submissions<Source = number> {
     this.table.turn[row] = 0
     if (!this.scheduled) {
       this.scheduled = true
-      queueMicrotask(this.flush)
+      void settled.then(this.flush)
     }
     return row
   }
@@ -210,25 +213,10 @@ export class Submissions<Source = number> {
     area.slot = -1
   }
 
-  private lend(ticket: Ticket): void {
-    ticket.lent = true
-    this.lent++
-    this.collector ??= setInterval(this.collect, COLLECT_MS)
-  }
-
-  /** Hear of what has ended. */
-  private readonly collect = (): void => {
-    if (this.lent > 0 && this.telling === 0) this.native.collect()
-    else if (this.live === 0) {
-      clearInterval(this.collector)
-      this.collector = undefined
-    }
-  }
-
   /** Hand over what waits, and hear of what was answered elsewhere. */
   submit(): void {
     if (this.rows > 0) this.handOver()
-    if (this.lent > 0 && this.telling === 0) this.native.collect()
+    if (this.lent > 0 && this.telling === 0) this.collect()
   }
 
   private handOver(): void {
@@ -248,6 +236,12 @@ export class Submissions<Source = number> {
     if (this.afterwards.length > 0) this.afterBatchEnded()
   }
 
+  private collect(): void {
+    let rows
+    do this.completed(rows = this.native.collect())
+    while (rows === ROWS)
+  }
+
   private completed(rows: number): void {
     const { doneToken, doneResult } = this.table
     this.telling++
@@ -259,7 +253,7 @@ export class Submissions<Source = number> {
   /** Call `fn` when all results of the batch that is being told of have been told, and hand over what it begins; as a microtask when there is none. */
   afterBatch(fn: () => void): void {
     this.afterwards.push(fn)
-    if (this.telling === 0 && this.afterwards.length === 1) queueMicrotask(this.afterBatchEnded)
+    if (this.telling === 0 && this.afterwards.length === 1) void settled.then(this.afterBatchEnded)
   }
 
   private readonly afterBatchEnded = (): void => {
