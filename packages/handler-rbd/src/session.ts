@@ -61,7 +61,7 @@ export function opTimeout(asked: number | undefined, configured: number, silence
 /** What is read from a socket at once, where the configuration says nothing else. Each of a cluster's OSDs that is talked to has twice that. */
 const PREFETCH = { key: 'ms_tcp_prefetch_max_size', usual: 4096, bytes: 16384 }
 
-/** A reply with 4 KiB of data has 280 bytes more: three reads of the socket where it should be one. Of 32 under way, one read takes three. */
+/** A reply with 4 KiB of data has 280 bytes more, which is a read of the socket more for each; of 32 under way, one read takes three replies. */
 async function prefetch(session: NativeSession): Promise<void> {
   const { key, usual, bytes } = PREFETCH
   const [now] = await session.call('getConf', key).catch(() => [])
