@@ -16,9 +16,6 @@ export interface Group {
 /** Makes a status of what a library gave: a negative errno. */
 export type Answer = (result: number) => number
 
-/** A microtask of it is a third of `queueMicrotask`, which makes an AsyncResource and binds a function each time. */
-const settled = Promise.resolve()
-
 /** Who waits for an operation, and what it keeps until then. */
 export interface Ticket {
   /** The memory whose `pins` count this operation. */
@@ -179,7 +176,7 @@ export class Submissions<Source = number> {
     this.table.turn[row] = 0
     if (!this.scheduled) {
       this.scheduled = true
-      void settled.then(this.flush)
+      queueMicrotask(this.flush)
     }
     return row
   }
@@ -253,7 +250,7 @@ export class Submissions<Source = number> {
   /** Call `fn` when all results of the batch that is being told of have been told, and hand over what it begins; as a microtask when there is none. */
   afterBatch(fn: () => void): void {
     this.afterwards.push(fn)
-    if (this.telling === 0 && this.afterwards.length === 1) void settled.then(this.afterBatchEnded)
+    if (this.telling === 0 && this.afterwards.length === 1) queueMicrotask(this.afterBatchEnded)
   }
 
   private readonly afterBatchEnded = (): void => {
